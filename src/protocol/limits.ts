@@ -1,0 +1,85 @@
+/**
+ * Every bound in one place, in two groups: what the protocol fixes (changing it breaks peers) and what we chose
+ * (changing it costs only us). docs/limits.md says what each one can cost.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+// ── Fixed by the protocol (docs/protocol) ──────────────────────────────────────────────────────────────────────────
+
+/** The wire version this build speaks (1-handshake.md). */
+export const PROTOCOL_VERSION = 1;
+/** Suite 1: X25519, AES-256-GCM, SHA-512. */
+export const SUITE = 1;
+
+/** Caps on the body of each handshake message, checked before anything is allocated (1-handshake.md §3). */
+export const MAX_HELLO_BYTES = 4096;
+export const MAX_REPLY_BYTES = 4096;
+export const MAX_FINISH_BYTES = 1024;
+export const MAX_NOTICE_BYTES = 128;
+
+/** Plaintext of a record: frames of up to 1 MiB, and 4 KiB for small frames beside them (2-records.md). */
+export const RECORD_MARGIN_BYTES = 4 * KiB;
+/** What a sender keeps to until it has read the peer's SETTINGS. */
+export const INITIAL_RECORD_BYTES = 16 * KiB + RECORD_MARGIN_BYTES;
+export const MIN_RECORD_BYTES = 64 * KiB + RECORD_MARGIN_BYTES;
+export const MAX_RECORD_BYTES = 1 * MiB + RECORD_MARGIN_BYTES;
+export const RECORD_HEADER_BYTES = 4;
+export const TAG_BYTES = 16;
+/** Records sealed under one key before it ratchets. */
+export const RECORDS_PER_EPOCH = 65_536;
+/** Record plaintexts below this are padded to a multiple of `PAD_STEP_BYTES`. */
+export const PAD_BELOW_BYTES = 1024;
+export const PAD_STEP_BYTES = 128;
+
+export const FRAME_HEADER_BYTES = 8;
+export const MAX_SETTINGS_BYTES = 8 * KiB;
+export const MAX_OPEN_BYTES = 16 * KiB;
+export const MAX_MESSAGE_BYTES = 64 * KiB;
+export const MAX_REASON_BYTES = 256;
+/** Depth of JSON from a peer, counted over its bytes before it is parsed. */
+export const MAX_JSON_DEPTH = 8;
+
+/** Credit a peer must be granted at least, per channel and per lane. */
+export const MIN_CREDIT_BYTES = 128 * KiB;
+export const MIN_LANE_CREDIT_BYTES = 1 * MiB;
+export const MAX_CREDIT_BYTES = 16 * MiB;
+export const MAX_LANE_CREDIT_BYTES = 64 * MiB;
+export const MIN_CHANNELS = 16;
+
+// ── Chosen by us ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What we announce in SETTINGS. */
+export const OUR_CREDIT_BYTES = 4 * MiB;
+export const OUR_LANE_CREDIT_BYTES = 16 * MiB;
+export const OUR_MAX_CHANNELS = 256;
+
+/** A bulk frame while another channel wants to send, or the socket is slow; else a frame may fill a record. */
+export const SHARED_BULK_FRAME_BYTES = 64 * KiB;
+/** How long the socket must have refused bytes to count as slow. */
+export const SLOW_SOCKET_MS = 20;
+/** Bytes handed to the socket and not yet taken by it. */
+export const SOCKET_QUEUE_BYTES = 4 * MiB;
+/** The same on a slow socket, so that a command typed meanwhile does not wait behind megabytes. */
+export const SLOW_SOCKET_QUEUE_BYTES = 256 * KiB;
+/** Writes of up to this size are copied and gathered; larger ones are sealed from the caller's buffer. */
+export const GATHERED_WRITE_BYTES = 32 * KiB;
+/** Gathered bytes and messages of a channel that may wait for credit before its writer waits too. */
+export const CHANNEL_SEND_QUEUE_BYTES = 256 * KiB;
+/** Answers that the peer makes us owe (PONG, RESET, CREDIT, CTRL) and has not read; beyond, we stop reading it. */
+export const MAX_OWED_ANSWER_BYTES = 256 * KiB;
+/** Received and not yet read, over all lines of a listener; beyond, only the smallest windows are granted. */
+export const MAX_UNREAD_BYTES_ALL_LINES = 256 * MiB;
+/** Bytes held for a connection that has not logged in, beside the socket's own chunk. */
+export const MAX_BYTES_BEFORE_LOGIN = 8 * KiB;
+
+export const HELLO_TIMEOUT_MS = 5_000;
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+export const KEEP_ALIVE_IDLE_MS = 20_000;
+export const KEEP_ALIVE_DEAD_MS = 60_000;
+/** How long a line that is closing waits for the peer's CLOSE. */
+export const CLOSE_TIMEOUT_MS = 3_000;
+/** The answer to a failed login is delayed by a random time in this range. */
+export const REJECT_DELAY_MIN_MS = 300;
+export const REJECT_DELAY_MAX_MS = 700;

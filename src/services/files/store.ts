@@ -1,0 +1,65 @@
+import type { Entry, Problem } from './entry.ts';
+
+/**
+ * The ports through which the files service reaches a disk. Paths are relative, checked by names.ts before they come
+ * here, and `''` means the root. Every function throws `LineError` and nothing else.
+ */
+
+/** A folder that may be read. Nothing outside it can be reached through it, by any path and any link. */
+export interface ReadStore {
+  /** What is at `path`. Links are followed as long as they stay inside; one that leaves is `FORBIDDEN`. */
+  stat(path: string): Promise<Entry>;
+  /**
+   * The content of the folder at `path`, streamed in batches without waiting for the whole; a folder comes before what
+   * is in it. Links inside are listed, not followed. What cannot be read is a `Problem` in its place. Paths of entries
+   * are relative to `path`.
+   */
+  list(path: string, options: { recursive: boolean }): AsyncIterable<readonly (Entry | Problem)[]>;
+  /** Opens the file at `path` for reading; links as with `stat`. Not a plain file: `NOT_A_FILE`. */
+  open(path: string): Promise<SourceFile>;
+}
+
+export interface SourceFile {
+  /** As it was when opened; `path` is `''`. */
+  readonly entry: Entry;
+  /** Fills `target` from `position` and returns how many bytes there were: fewer only at the end of the file. */
+  read(target: Uint8Array, position: number): Promise<number>;
+  /** Throws `CHANGED` if size, time or identity are no longer what they were when the file was opened. */
+  verifyUnchanged(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A folder that is written into. No write through it lands outside, whatever links stand in the way (R-F1, R-F2). */
+export interface ReceiveStore {
+  /** What is at `path`, a link as a link; `undefined` if nothing is there. */
+  stat(path: string): Promise<Entry | undefined>;
+  /** Opens an existing file for comparing. */
+  open(path: string): Promise<SourceFile>;
+  /** Makes the folder at `path` and those above it; one that is there already counts as made. */
+  makeFolder(path: string): Promise<void>;
+  /** Gives a folder its time and mode, after everything in it has been written. */
+  finishFolder(path: string, attributes: Attributes): Promise<void>;
+  /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
+  makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
+  /** Starts a file under a temporary name beside `path`, whose folder is made if needed. */
+  create(path: string): Promise<ReceivingFile>;
+}
+
+export interface Attributes {
+  readonly mtimeUs: number;
+  readonly mode: number;
+}
+
+export interface ReceivingFile {
+  /** Writes all of `bytes` at `position`; the buffer is the store's until the promise settles. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /**
+   * Gives the file its time and mode and moves it to its name in one step. Without `replace` an existing name is
+   * `EXISTS` and the temporary file stays as after `keep`.
+   */
+  commit(options: Attributes & { replace: boolean; fsync?: boolean }): Promise<void>;
+  /** Closes and keeps what was received under the partial's name; the file's own name stays untouched. */
+  keep(): Promise<void>;
+  /** Closes and removes the temporary file that this object made (never another one, R-F9). */
+  discard(): Promise<void>;
+}
