@@ -11,7 +11,7 @@ export interface Transport {
    * After `destroy` or a failure the call does nothing.
    */
   write(segments: readonly Uint8Array[]): void;
-  /** Bytes written and not yet taken by the operating system. `sink.drained` is called when it has fallen to zero. */
+  /** Bytes written and not yet taken by the operating system. `sink.sent` is called when it has fallen. */
   readonly queuedBytes: number;
   /** Stops and restarts reading; the peer is slowed by the transport's own means. */
   pause(): void;
@@ -37,8 +37,8 @@ export interface TransportSink {
   space(): Uint8Array;
   /** `byteLength` bytes were put at the beginning of the last `space()`. */
   received(byteLength: number): void;
-  /** `queuedBytes` has fallen to zero. */
-  drained(): void;
+  /** `queuedBytes` has fallen; called at the latest when it is zero again. */
+  sent(): void;
   /** The peer has closed its direction in good order; what this means is not for the transport to say. */
   ended(): void;
   /** The connection broke. Called at most once, nothing follows. */

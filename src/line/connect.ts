@@ -1,0 +1,91 @@
+import { LineError } from '../errors.ts';
+import { type JsonObject, readList } from '../protocol/bytes/json.ts';
+import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
+import { Endpoint } from '../protocol/endpoint.ts';
+import { NONCE_BYTES } from '../protocol/handshake/messages.ts';
+import type { Transport } from '../transports/transport.ts';
+import { onAbort } from './abort.ts';
+import type { Channel } from './channel.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { Line } from './line.ts';
+import { ourSettings } from './our-settings.ts';
+import { LineSession } from './session.ts';
+import { UnreadBudget } from './unread-budget.ts';
+
+/**
+ * Logs in over a connected transport and gives the line. The transport belongs to the line from here on, also on failure.
+ * Throws `AUTH` (wrong passphrase), `PIN`, `BUSY`, `VERSION`, `TIMEOUT`, `CANCELLED`, `TRUNCATED` and whatever the peer
+ * broke.
+ */
+export async function openLine(transport: Transport, options: OpenLineOptions): Promise<ConnectedLine> {
+  const { provider, clock = systemClock } = options;
+  let welcome: JsonObject | undefined;
+  const session = new LineSession(
+    transport,
+    clock,
+    {
+      role: 'initiator',
+      budget: new UnreadBudget(),
+      onChannel: options.onChannel,
+      onWelcome: message => {
+        welcome = message;
+      },
+      randomFraction: () => 0,
+    },
+    events =>
+      Endpoint.initiator(provider, ourSettings(options.agent), events, {
+        prs: options.prs,
+        realm: options.realm ?? '',
+        staticKey: options.staticKey,
+        nonce: provider.randomBytes(NONCE_BYTES),
+        ephemeral: provider.generateKeyPair(),
+        pakeKey: provider.generateKeyPair(),
+        checkServerKey: options.checkServerKey ?? (() => {}),
+      }),
+  );
+  const timer = clock.after(options.timeoutMs ?? DEFAULT_LOGIN_TIMEOUT_MS, () =>
+    session.abort(new LineError('TIMEOUT', 'the login took too long')),
+  );
+  const stopListening = onAbort(options.signal, error => session.abort(error));
+  try {
+    session.start();
+    const opened = await session.ready;
+    return { line: new Line(session, opened), allowed: readAllowed(welcome) };
+  } finally {
+    timer.cancel();
+    stopListening();
+  }
+}
+
+export interface OpenLineOptions {
+  readonly provider: CryptoProvider;
+  /** The stretched passphrase (`stretchPassphrase`). */
+  readonly prs: Uint8Array;
+  /** Which of the server's passphrases it is; the usual one is `''`. */
+  readonly realm?: string | undefined;
+  /** This device's dialling key. */
+  readonly staticKey: KeyPair;
+  /** Throws `PIN` when the server's key is not the one expected; called before anything secret is sent. */
+  readonly checkServerKey?: ((serverKey: Uint8Array) => void) | undefined;
+  /** What this side offers the server; nothing by default. */
+  readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
+  /** Name and version of the program, shown to the peer. */
+  readonly agent?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface ConnectedLine {
+  readonly line: Line;
+  /** What the server says this login may do; it decides anew at every channel. */
+  readonly allowed: readonly string[];
+}
+
+const DEFAULT_LOGIN_TIMEOUT_MS = 15_000;
+
+/** The server's first record carries SETTINGS and `welcome` together, so it is here when the line is ready. */
+function readAllowed(welcome: JsonObject | undefined): readonly string[] {
+  if (welcome === undefined || !Array.isArray(welcome['caps'])) return [];
+  return readList(welcome, 'caps', 64).filter((name): name is string => typeof name === 'string' && name.length <= 64);
+}

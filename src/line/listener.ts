@@ -1,0 +1,263 @@
+import { LineError } from '../errors.ts';
+import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
+import { Admission, type AdmissionTicket, type HelloMode } from '../protocol/admission.ts';
+import { encodeBase64url } from '../protocol/bytes/base64url.ts';
+import { encodeUtf8 } from '../protocol/bytes/text.ts';
+import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
+import { Endpoint, type Session } from '../protocol/endpoint.ts';
+import { MODE } from '../protocol/handshake/messages.ts';
+import type { LoginGate, Realm } from '../protocol/handshake/responder.ts';
+import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../protocol/limits.ts';
+import type { Transport } from '../transports/transport.ts';
+import type { Channel } from './channel.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { Line } from './line.ts';
+import { ourSettings } from './our-settings.ts';
+import { LineSession } from './session.ts';
+import { UnreadBudget } from './unread-budget.ts';
+
+/**
+ * The listening side over any transport: takes connections, lets them log in within the limits, and runs the handler of
+ * each channel of each line. What all connections share lives here: limits before login, memory for unread bytes.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #clock: Clock;
+  readonly #admission: Admission;
+  readonly #knownClients: KnownClients;
+  readonly #budget = new UnreadBudget();
+  readonly #sessions = new Set<LineSession>();
+  #isClosing = false;
+
+  constructor(options: ListenerOptions) {
+    if (options.realms.length === 0) throw new LineError('USAGE', 'a listener needs at least one passphrase');
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#knownClients = options.knownClients ?? new MemoryKnownClients();
+    this.#admission = new Admission(options.limits ?? {}, {
+      has: (key, realm) => this.#knownClients.has(this.#clientTag(key, realm)),
+    });
+  }
+
+  /** Connections that are logging in or logged in. */
+  get connectionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes one connection. Nothing is thrown: what happens to it is told by the options' functions. */
+  accept(transport: Transport): void {
+    if (this.#isClosing) {
+      transport.destroy();
+      return;
+    }
+    const login = new Login(this.#clock, transport, this.#admission);
+    const session = this.#makeSession(transport, login);
+    this.#sessions.add(session);
+    login.begin(session);
+    session.start();
+    session.closed.then(error => {
+      this.#sessions.delete(session);
+      login.connectionEnded();
+      if (login.isOpen) return;
+      this.#options.onRejected?.({
+        address: transport.peer.label,
+        error: error ?? new LineError('TRUNCATED', 'the connection ended before login'),
+        usedUpCode: login.usedUpCode,
+      });
+    });
+  }
+
+  /** Closes every line: in good order, and after `graceMs` at once. */
+  async close(graceMs = 2_000): Promise<void> {
+    this.#isClosing = true;
+    const sessions = [...this.#sessions];
+    const timer = this.#clock.after(graceMs, () => {
+      for (const session of sessions) session.abort(new LineError('SHUTDOWN', 'this machine stops serving'));
+    });
+    await Promise.all(sessions.map(session => session.close()));
+    timer.cancel();
+  }
+
+  #makeSession(transport: Transport, login: Login): LineSession {
+    const { provider } = this.#options;
+    let line: Line | undefined;
+    const session: LineSession = new LineSession(
+      transport,
+      this.#clock,
+      {
+        role: 'responder',
+        budget: this.#budget,
+        onLogin: opened => {
+          login.succeeded();
+          this.#rememberClient(opened);
+          session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [] });
+        },
+        onChannel: async channel => {
+          await session.ready;
+          await this.#options.onChannel?.(channel, line!);
+        },
+        onFault: this.#options.onFault,
+        randomFraction: () => provider.randomBytes(1)[0]! / 256,
+      },
+      events =>
+        Endpoint.responder(provider, ourSettings(this.#options.agent), events, {
+          staticKey: this.#options.staticKey,
+          fresh: () => ({
+            ephemeral: provider.generateKeyPair(),
+            pakeKey: provider.generateKeyPair(),
+            unknownPrs: provider.randomBytes(32),
+          }),
+          realm: name => this.#options.realms.find(realm => realm.name === name),
+          unknownRealm: { generated: this.#options.realms.every(realm => realm.generated) },
+          gate: login,
+        }),
+    );
+    session.ready.then(
+      opened => {
+        line = new Line(session, opened);
+        this.#options.onLine?.(line);
+      },
+      () => {}, // A login that failed is told when its connection is gone.
+    );
+    return session;
+  }
+
+  #rememberClient(session: Session): void {
+    const tag = this.#clientTag(session.peerKey, session.realm!);
+    if (!this.#knownClients.has(tag)) this.#knownClients.add(tag);
+  }
+
+  /**
+   * What stands for "this key has logged in with this passphrase": bound to the passphrase, so that changing it forgets
+   * everyone, and not the key itself, so that the list names nobody.
+   */
+  #clientTag(key: Uint8Array, realmName: string): string {
+    const realm = this.#options.realms.find(one => one.name === realmName);
+    if (realm === undefined) return '';
+    const tag = this.#options.provider.hmacSha512(realm.prs, encodeUtf8(`line1 known client\0${realmName}\0`), key);
+    return encodeBase64url(tag.subarray(0, 16));
+  }
+}
+
+/** One connection on its way through the limits: what the handshake asks (LoginGate), and the deadlines. */
+class Login implements LoginGate {
+  readonly #clock: Clock;
+  readonly #transport: Transport;
+  readonly #ticket: AdmissionTicket;
+  #session: LineSession | undefined;
+  #timers: { cancel(): void }[] = [];
+  #stage: 'arrived' | 'replied' | 'guessed' | 'open' = 'arrived';
+
+  constructor(clock: Clock, transport: Transport, admission: Admission) {
+    this.#clock = clock;
+    this.#transport = transport;
+    this.#ticket = admission.arrive(this.#transport.peer.source, clock.now(), () =>
+      this.#session?.abort(new LineError('BUSY', 'too many connections are logging in', { retryAfterSeconds: 1 })),
+    );
+  }
+
+  begin(session: LineSession): void {
+    this.#session = session;
+    this.#timers = [
+      this.#clock.after(HELLO_TIMEOUT_MS, () => {
+        if (this.#stage === 'arrived') session.abort(new LineError('TIMEOUT', 'no HELLO came in time'));
+      }),
+      this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => {
+        session.abort(new LineError('TIMEOUT', 'the login took too long'));
+      }),
+    ];
+  }
+
+  get isOpen(): boolean {
+    return this.#stage === 'open';
+  }
+
+  /** Whether this login has used up a one-time code, right or wrong. */
+  get usedUpCode(): boolean {
+    return this.#ticket.usedUpCode;
+  }
+
+  hello(mode: number): 'admit' | { readonly retryAfterSeconds: number } {
+    const bucket: HelloMode = mode === MODE.DEVICE ? 'device' : mode === MODE.JOIN ? 'join' : 'passphrase';
+    return this.#ticket.hello(bucket, this.#clock.now());
+  }
+
+  replied(): void {
+    this.#stage = 'replied';
+    this.#ticket.replied();
+  }
+
+  guess(realm: Realm, staticKey: Uint8Array): 'admit' | 'gone' | { readonly retryAfterSeconds: number } {
+    this.#stage = 'guessed';
+    return this.#ticket.guess({ realm, staticKey }, this.#clock.now());
+  }
+
+  succeeded(): void {
+    this.#stage = 'open';
+    this.#ticket.succeeded();
+    this.#stopTimers();
+  }
+
+  connectionEnded(): void {
+    this.#stopTimers();
+    if (this.#stage === 'guessed') this.#ticket.failed(this.#clock.now());
+    this.#ticket.left(this.#clock.now());
+  }
+
+  #stopTimers(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+  }
+}
+
+/** Known clients of a listener that keeps nothing beyond its own life. */
+class MemoryKnownClients implements KnownClients {
+  readonly #tags = new Set<string>();
+
+  has(tag: string): boolean {
+    return this.#tags.has(tag);
+  }
+
+  add(tag: string): void {
+    if (this.#tags.size >= MAX_KNOWN_CLIENTS) this.#tags.delete(this.#tags.values().next().value!);
+    this.#tags.add(tag);
+  }
+}
+
+const MAX_KNOWN_CLIENTS = 10_000;
+
+export interface ListenerOptions {
+  readonly provider: CryptoProvider;
+  /** The passphrases that open this listener; at least one. */
+  readonly realms: readonly Realm[];
+  /** This machine's serving key. */
+  readonly staticKey: KeyPair;
+  /** What a login may do, told to it in `welcome`. It binds nobody: each channel is judged by `onChannel`. */
+  readonly allowed?: readonly string[] | undefined;
+  /** Runs one channel of a line; its failure is told to the peer. Without it every channel is refused. */
+  readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
+  /** A peer has logged in. */
+  readonly onLine?: ((line: Line) => void) | undefined;
+  /** A connection ended without having logged in. */
+  readonly onRejected?: ((rejected: RejectedLogin) => void) | undefined;
+  /** A fault of ours; the peer learns only that there was one. */
+  readonly onFault?: ((thrown: unknown) => void) | undefined;
+  /** Remembers who has logged in, so that a stranger's wrong guesses do not lock them out; in memory by default. */
+  readonly knownClients?: KnownClients | undefined;
+  readonly limits?: Partial<AdmissionLimits> | undefined;
+  /** Name and version of the program, shown to peers after login. */
+  readonly agent?: string | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface KnownClients {
+  has(tag: string): boolean;
+  add(tag: string): void;
+}
+
+export interface RejectedLogin {
+  /** As the operating system says. */
+  readonly address: string;
+  readonly error: LineError;
+  /** A one-time code was used up by this attempt, right or wrong: its owner should know (R-A2). */
+  readonly usedUpCode: boolean;
+}
