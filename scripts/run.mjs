@@ -58,7 +58,9 @@ function install() {
   const lock = join(root, 'package-lock.json');
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
   if (existsSync(marker) && sameLock(marker, lock)) return;
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] });
+  // Not `npm ci`: the lock file names only the platforms whose optional packages could be had when it was written, and
+  // `ci` refuses that. The versions are the locked ones either way.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { stdio: ['ignore', 2, 2] });
 }
 
 /** A checkout touches the lock file's time; what counts is whether it names the same packages. */
@@ -73,10 +75,12 @@ function sameLock(marker, lock) {
 
 function build() {
   install();
-  // A build of an older tree may have left files whose source is gone.
+  // Without the compiler's notes the output cannot be trusted to be whole.
   if (!existsSync(join(root, '.cache', 'tsc'))) rmSync(join(root, 'dist'), { recursive: true, force: true });
+  // And without the output the notes are wrong.
+  if (!existsSync(join(root, 'dist'))) rmSync(join(root, '.cache', 'tsc'), { recursive: true, force: true });
   run(bin('tsc'), ['-b', 'tsconfig.json']);
-  run(process.execPath, ['scripts/executable.mjs']);
+  run(process.execPath, ['scripts/finish-build.mjs']);
 }
 
 function vitest(args, env = {}) {

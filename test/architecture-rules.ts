@@ -1,0 +1,201 @@
+/**
+ * The borders of ARCHITECTURE.md as data. A pattern is a file (`errors.ts`), the files of a folder alone (`services/*`),
+ * or a folder with all below it (`line/`); `node:` and `npm:` stand before packages.
+ */
+
+/** May be imported by every file of src/. */
+export const EVERYWHERE = ['errors.ts', 'protocol/limits.ts'];
+
+/** May export what another file declares. */
+export const ENTRIES = ['index.ts', 'node/index.ts', 'testing/index.ts'];
+
+/** The interfaces of the services that a platform implements, and what it needs to do so. */
+const PORTS = ['services/files/store.ts', 'services/files/entry.ts', 'services/files/names.ts'];
+
+export interface Layer {
+  readonly files: string;
+  /** What may be imported besides the own folder and `EVERYWHERE`. */
+  readonly may: readonly string[];
+  /** What may be named with `import type` alone. */
+  readonly mayNameTypesOf?: readonly string[];
+  readonly reason: string;
+}
+
+/** The most specific row counts. A file without a row fails: a new folder needs a decision. */
+export const LAYERS: readonly Layer[] = [
+  { files: 'errors.ts', may: [], reason: 'everything imports it, so it imports nothing' },
+  { files: 'protocol/limits.ts', may: [], reason: 'everything imports it, so it imports nothing' },
+  { files: 'protocol/bytes/', may: [], reason: 'bytes are the ground floor of the protocol' },
+  {
+    files: 'protocol/crypto/',
+    may: ['protocol/bytes/', 'npm:@noble/'],
+    reason: 'the only place that knows a crypto library',
+  },
+  {
+    files: 'protocol/pake/',
+    may: ['protocol/crypto/', 'protocol/bytes/'],
+    reason: 'the password exchange stands alone and never learns of the wire',
+  },
+  {
+    files: 'protocol/handshake/',
+    may: ['protocol/pake/', 'protocol/crypto/', 'protocol/bytes/'],
+    // The reader of lengths stands below both handshake messages and records.
+    mayNameTypesOf: ['protocol/records/unit-reader.ts'],
+    reason: 'the handshake makes keys and does not know what they are used for',
+  },
+  {
+    files: 'protocol/records/',
+    may: ['protocol/crypto/', 'protocol/bytes/'],
+    reason: 'records seal bytes and never learn of channels',
+  },
+  {
+    files: 'protocol/channels/',
+    may: ['protocol/bytes/'],
+    reason: 'channels share a lane and never learn of keys',
+  },
+  { files: 'protocol/admission/', may: [], reason: 'the limits before login count; they know no message and no key' },
+  {
+    files: 'protocol/admission.ts',
+    may: ['protocol/admission/'],
+    reason: 'the limits before login count; they know no message and no key',
+  },
+  {
+    files: 'protocol/endpoint.ts',
+    may: ['protocol/handshake/', 'protocol/records/', 'protocol/channels/', 'protocol/bytes/'],
+    mayNameTypesOf: ['protocol/crypto/provider.ts', 'protocol/admission.ts'],
+    reason: 'the conductor names the phases and leaves the work to them',
+  },
+  { files: 'transports/', may: [], reason: 'transports never learn what they carry' },
+  {
+    files: 'line/',
+    may: [
+      'protocol/endpoint.ts',
+      'protocol/admission.ts',
+      // For the numbers of modes and the sizes of what the shell draws at random.
+      'protocol/handshake/messages.ts',
+      'protocol/pake/passphrase.ts',
+      'protocol/bytes/',
+      'transports/transport.ts',
+    ],
+    mayNameTypesOf: ['protocol/'],
+    reason: 'the shell drives the endpoint and nothing inside it; stretching a passphrase is slow, so it is done here',
+  },
+  {
+    files: 'services/*',
+    may: ['protocol/bytes/', 'line/clock.ts', 'line/abort.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'what services have in common knows none of them',
+  },
+  {
+    files: 'services/files/',
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'a service uses a channel that it is given, knows no other service and no platform',
+  },
+  {
+    files: 'testing/',
+    may: ['transports/', 'line/', ...PORTS],
+    mayNameTypesOf: ['protocol/crypto/provider.ts'],
+    reason: 'tools for tests of any platform, built on what users of the library see',
+  },
+  {
+    files: 'index.ts',
+    may: ['transports/', 'line/', 'services/', 'protocol/'],
+    reason: 'the portable entry: no platform, nothing for tests',
+  },
+  {
+    files: 'node/',
+    may: ['transports/', 'line/', ...PORTS, 'protocol/crypto/', 'protocol/bytes/', 'node:', 'npm:smol-toml'],
+    reason: 'the platform implements ports; it knows neither the command nor another platform',
+  },
+  {
+    files: 'cli/',
+    may: ['index.ts', 'node/index.ts', 'node:', 'npm:'],
+    reason: 'the command is a user of the entries: what it cannot do, no user can',
+  },
+];
+
+/** Text that may not stand in the code, comments and strings aside. */
+export interface ForbiddenText {
+  readonly rule: string;
+  readonly within: string;
+  readonly except?: readonly string[];
+  readonly pattern: RegExp;
+  readonly reason: string;
+}
+
+export const FORBIDDEN_TEXT: readonly ForbiddenText[] = [
+  {
+    rule: 'never 1',
+    within: 'protocol/',
+    pattern: /\basync\b|\bawait\b/,
+    reason: 'the core is synchronous',
+  },
+  {
+    rule: 'never 1',
+    within: 'protocol/',
+    except: ['protocol/crypto/provider.ts', 'protocol/crypto/portable.ts', 'protocol/pake/passphrase.ts'],
+    pattern: /\bPromise\b/,
+    reason: 'the core is synchronous; only scrypt, which line/ waits for, promises its result',
+  },
+  {
+    rule: 'never 1',
+    within: 'protocol/',
+    pattern: /\bDate\b|\bMath\.random\b|\bperformance\b|\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b/,
+    reason: 'time and randomness are arguments',
+  },
+  {
+    rule: 'never 1',
+    within: 'protocol/',
+    pattern: /\bconsole\b|\bprocess\b|\bBuffer\b|\bglobalThis\b|\bfetch\b/,
+    reason: 'the core has no platform',
+  },
+  {
+    rule: 'never 5',
+    within: '',
+    except: ['cli/', 'node/'],
+    pattern: /\bprocess\.|\bBuffer\b|\bconsole\b/,
+    reason: 'only platform code touches the platform, and the library never prints',
+  },
+  {
+    rule: 'never 10',
+    within: '',
+    pattern: /^(?:export )?(?:let|var)\b/m,
+    reason: 'no state in a module: two users of the library in one process must not meet',
+  },
+  {
+    rule: 'visible imports',
+    within: '',
+    pattern: /\brequire\(|\bcreateRequire\b/,
+    reason: 'an import that this test cannot see is a hole in it',
+  },
+];
+
+/** Packages that only a few files may import, because each is a gate. */
+export interface Gate {
+  readonly rule: string;
+  readonly packages: readonly string[];
+  readonly only: readonly string[];
+  readonly reason: string;
+}
+
+export const GATES: readonly Gate[] = [
+  {
+    rule: 'R-F7',
+    packages: ['node:fs', 'node:fs/promises'],
+    only: [
+      'node/files/',
+      'node/state/',
+      // A password file, and the terminal as a device: what the user names, never what a peer names.
+      'cli/secrets.ts',
+      'cli/terminal/prompt.ts',
+    ],
+    reason: 'paths reach the disk through the read root, the receive root or the state folder',
+  },
+  {
+    rule: 'never 8',
+    packages: ['node:child_process', 'node:worker_threads', 'node:cluster', 'node:vm'],
+    only: ['node/exec/', 'cli/commands/demo.ts'],
+    reason: 'commands start only through a runner, after the policy',
+  },
+];
