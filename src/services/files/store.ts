@@ -53,6 +53,8 @@ export interface Attributes {
 export interface ReceivingFile {
   /** Writes all of `bytes` at `position`; the buffer is the store's until the promise settles. */
   write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Reads back what was written, as `SourceFile.read`: for comparing it before it gets its name. */
+  read(target: Uint8Array, position: number): Promise<number>;
   /**
    * Gives the file its time and mode and moves it to its name in one step. Without `replace` an existing name is
    * `EXISTS` and the temporary file stays as after `keep`.

@@ -1,0 +1,55 @@
+/** Hands items from one loop to another, at most `capacity` ahead. One taker. */
+export class BoundedQueue<T> {
+  readonly #capacity: number;
+  readonly #items: T[] = [];
+  #end: { readonly error: unknown } | 'ended' | undefined;
+  #wakeTaker: (() => void) | undefined;
+  #wakeGivers: (() => void)[] = [];
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Resolves when the item is in the queue; `false` if the taker has left. */
+  async give(item: T): Promise<boolean> {
+    while (this.#items.length >= this.#capacity && this.#end === undefined) {
+      await new Promise<void>(resolve => this.#wakeGivers.push(resolve));
+    }
+    if (this.#end !== undefined) return false;
+    this.#items.push(item);
+    this.#wake();
+    return true;
+  }
+
+  /** No more items follow; with an error, the taker meets it after the last item. */
+  end(error?: unknown): void {
+    this.#end ??= error === undefined ? 'ended' : { error };
+    this.#wake();
+  }
+
+  /** The taker leaves: what is queued is dropped and givers are turned away. */
+  leave(): void {
+    this.#items.length = 0;
+    this.#end = 'ended';
+    this.#wake();
+  }
+
+  async take(): Promise<T | undefined> {
+    while (this.#items.length === 0) {
+      if (this.#end === 'ended') return undefined;
+      if (this.#end !== undefined) throw this.#end.error;
+      await new Promise<void>(resolve => {
+        this.#wakeTaker = resolve;
+      });
+    }
+    const item = this.#items.shift()!;
+    for (const wake of this.#wakeGivers.splice(0)) wake();
+    return item;
+  }
+
+  #wake(): void {
+    this.#wakeTaker?.();
+    this.#wakeTaker = undefined;
+    if (this.#end !== undefined) for (const wake of this.#wakeGivers.splice(0)) wake();
+  }
+}

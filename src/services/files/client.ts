@@ -1,0 +1,148 @@
+import { LineError } from '../../errors.ts';
+import type { Line } from '../../line/line.ts';
+import { decodeBase64url } from '../../protocol/bytes/base64url.ts';
+import { hasField, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
+import type { Entry, Problem } from './entry.ts';
+import { Fetcher } from './fetcher.ts';
+import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from './messages.ts';
+import { checkPath } from './names.ts';
+
+/** The asking side of the files service: what can be read at the other end of `line`. */
+export class FilesClient {
+  readonly #line: Line;
+
+  constructor(line: Line) {
+    this.#line = line;
+  }
+
+  /** What is at `path`; `''` is the served folder itself. Throws `NOT_FOUND`, `FORBIDDEN`, `BAD_NAME`. */
+  async stat(path: string, options: FileOptions = {}): Promise<Entry> {
+    const channel = this.#line.open(KIND.stat, encodePath(path), options);
+    try {
+      const answer = await channel.readMessage();
+      return { ...decodeEntry(asObject(answer['entry'])), path: '' };
+    } finally {
+      channel.reset();
+    }
+  }
+
+  /**
+   * The content of the folder at `path`, in batches as they come; a folder comes before what is in it. Paths are relative
+   * to `path` and checked: one that a folder cannot hold is a `Problem`, like what the host could not read.
+   */
+  async *list(path: string, options: ListOptions = {}): AsyncGenerator<readonly (Entry | Problem)[]> {
+    const request = { ...encodePath(path), recursive: options.recursive === true };
+    const channel = this.#line.open(KIND.list, request, options);
+    try {
+      for (;;) {
+        const message = await channel.readMessage();
+        const type = readText(message, 't', 16);
+        if (type === 'done') return;
+        if (type !== 'entries') throw new LineError('PROTOCOL', 'a message that is not due');
+        yield readList(message, 'entries', MAX_ENTRIES_PER_MESSAGE).map(decodeListed);
+      }
+    } finally {
+      channel.reset();
+    }
+  }
+
+  /**
+   * One file as a stream: its entry at once, its bytes as they come. The stream must be read to its end or `close`d; only
+   * its end says that the file was sent whole and unchanged.
+   */
+  async read(path: string, options: ReadOptions = {}): Promise<RemoteFile> {
+    const fetcher = this.fetcher(options);
+    try {
+      fetcher.want(path, options.offset ?? 0, options.length);
+      fetcher.noMoreWants();
+      const file = await fetcher.next();
+      if (file === undefined) throw new LineError('PROTOCOL', 'the other side did not answer');
+      if (file.failure !== undefined) throw file.failure;
+      return {
+        entry: file.entry,
+        length: file.length,
+        bytes: streamOf(file, fetcher),
+        close: () => fetcher.close(),
+      };
+    } catch (thrown) {
+      fetcher.close();
+      throw thrown;
+    }
+  }
+
+  /** SHA-256 of the file at `path` as it lies on the other side's disk, 32 bytes. */
+  async sha256(path: string, options: HashOptions = {}): Promise<Uint8Array> {
+    const channel = this.#line.open(KIND.hash, encodePath(path), options);
+    try {
+      for (;;) {
+        const message = await channel.readMessage();
+        if (readText(message, 't', 16) === 'hashing') options.onProgress?.(readInteger(message, 'bytes'));
+        else {
+          const digest = decodeBase64url(readText(message, 'sha256', 64));
+          if (digest.length !== 32) throw new LineError('MALFORMED', 'a hash of a wrong length');
+          return digest;
+        }
+      }
+    } finally {
+      channel.reset();
+    }
+  }
+
+  /** Many files over one channel, asked for ahead and answered in order. */
+  fetcher(options: FileOptions = {}): Fetcher {
+    return new Fetcher(this.#line.open(KIND.get, {}, { priority: 'interactive', signal: options.signal }));
+  }
+}
+
+export interface FileOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ListOptions extends FileOptions {
+  readonly recursive?: boolean;
+}
+
+export interface ReadOptions extends FileOptions {
+  /** First byte; beyond the end counts as the end. */
+  readonly offset?: number;
+  /** Bytes at most; default to the end. */
+  readonly length?: number;
+}
+
+export interface HashOptions extends FileOptions {
+  readonly onProgress?: (bytesDone: number) => void;
+}
+
+export interface RemoteFile {
+  /** The whole file as it was when it was opened; `path` is `''`. */
+  readonly entry: Entry;
+  /** Bytes that will come. */
+  readonly length: number;
+  /** Arrays belong to the caller. Throws `CHANGED` at the end if the file changed while it was sent. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Lets go of the stream before its end. */
+  close(): void;
+}
+
+async function* streamOf(file: { read(): Promise<Uint8Array | undefined> }, fetcher: Fetcher) {
+  try {
+    for (let bytes = await file.read(); bytes !== undefined; bytes = await file.read()) yield bytes;
+  } finally {
+    fetcher.close();
+  }
+}
+
+function decodeListed(value: unknown): Entry | Problem {
+  const message = asObject(value);
+  if (hasField(message, 'code')) return { path: decodePath(message), error: decodeFailure(message) };
+  const entry = decodeEntry(message);
+  try {
+    if (checkPath(entry.path, 'posix').length === 0) throw new LineError('BAD_NAME', 'an entry without a name');
+    return entry;
+  } catch (thrown) {
+    if (!(thrown instanceof LineError)) throw thrown;
+    return { path: entry.path, error: thrown };
+  }
+}
+
+const MAX_ENTRIES_PER_MESSAGE = 10_000;

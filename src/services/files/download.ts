@@ -1,0 +1,317 @@
+import { LineError } from '../../errors.ts';
+import { toLineError } from '../../line/abort.ts';
+import { BoundedQueue } from './bounded-queue.ts';
+import type { FilesClient } from './client.ts';
+import { type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
+import type { Entry, Problem } from './entry.ts';
+import { type FetchedFile, Fetcher } from './fetcher.ts';
+import { hashFile, type MakeSha256 } from './hash.ts';
+import type { ReceiveStore, ReceivingFile } from './store.ts';
+
+/**
+ * Fetches files and whole folders into a store.
+ *
+ *   1. The planner asks what is there, judges conflicts, makes folders and links, and asks for files ahead of time.
+ *   2. The receiver takes the answers in order and writes each file under a temporary name, then moves it to its own.
+ *   3. What fails is told by name and the rest goes on; only the line itself ends everything.
+ */
+export async function download(
+  files: FilesClient,
+  store: ReceiveStore,
+  request: DownloadRequest,
+  options: DownloadOptions,
+): Promise<DownloadSummary> {
+  return new Download(files, store, request, options).run();
+}
+
+export interface DownloadRequest {
+  /** Path at the host. */
+  readonly from: string;
+  /** Path in the store: the name that the file or folder gets; `''` puts a folder's content into the store itself. */
+  readonly to: string;
+}
+
+export interface DownloadOptions {
+  /** Default `refuse`. */
+  readonly conflict?: ConflictPolicy | undefined;
+  /** Compare and verify by SHA-256 of what lies on both disks. */
+  readonly checksum?: boolean | undefined;
+  /** Force each file to the disk before it gets its name. */
+  readonly fsync?: boolean | undefined;
+  readonly makeSha256: MakeSha256;
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of everything that happens, in order. Must not throw. */
+  readonly onEvent?: ((event: TransferEvent) => void) | undefined;
+}
+
+/** `path` is the path in the store. */
+export type TransferEvent =
+  /** A file is part of the transfer: the totals grow by it. */
+  | { readonly type: 'found'; readonly path: string; readonly size: number }
+  | { readonly type: 'started'; readonly path: string; readonly size: number }
+  | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
+  | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
+  | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
+  /** Everything has been found: the totals are final. */
+  | { readonly type: 'counted' };
+
+export type Outcome = 'received' | 'identical' | 'skipped';
+
+export interface DownloadSummary {
+  readonly received: number;
+  readonly identical: number;
+  readonly skipped: number;
+  readonly failed: number;
+  /** Bytes of files that were received. */
+  readonly bytes: number;
+}
+
+/** What the receiver does next: files in the order of their wants, and a folder's time once its files are there. */
+type Step =
+  | { readonly kind: 'file'; readonly from: string; readonly to: string; readonly entry: Entry; replace: boolean }
+  | { readonly kind: 'finish-folder'; readonly to: string; readonly entry: Entry };
+
+class Download {
+  readonly #files: FilesClient;
+  readonly #store: ReceiveStore;
+  readonly #request: DownloadRequest;
+  readonly #options: DownloadOptions;
+  readonly #conflicts: ConflictOptions;
+  readonly #steps = new BoundedQueue<Step>(MAX_STEPS_AHEAD);
+  readonly #fetcher: Fetcher;
+  readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
+
+  constructor(files: FilesClient, store: ReceiveStore, request: DownloadRequest, options: DownloadOptions) {
+    this.#files = files;
+    this.#store = store;
+    this.#request = request;
+    this.#options = options;
+    this.#conflicts = {
+      policy: options.conflict ?? 'refuse',
+      checksum: options.checksum === true,
+      makeSha256: options.makeSha256,
+      signal: options.signal,
+    };
+    this.#fetcher = files.fetcher({ signal: options.signal });
+  }
+
+  async run(): Promise<DownloadSummary> {
+    const planning = this.#plan().then(
+      () => this.#steps.end(),
+      (thrown: unknown) => this.#steps.end(thrown),
+    );
+    try {
+      await this.#receive();
+    } finally {
+      this.#steps.leave();
+      this.#fetcher.close();
+      await planning;
+    }
+    return this.#counts;
+  }
+
+  // ── 1. Planning ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #plan(): Promise<void> {
+    const { from, to } = this.#request;
+    const root = await this.#files.stat(from, { signal: this.#options.signal });
+    if (root.type === 'folder') await this.#planFolder(root);
+    else if (root.type === 'file') await this.#planFile(from, to, root);
+    else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
+    this.#fetcher.noMoreWants();
+    this.#emit({ type: 'counted' });
+  }
+
+  /** A folder comes before what is in it, so the folders under way are a stack: one that is left can be finished. */
+  async #planFolder(root: Entry): Promise<void> {
+    const { from, to } = this.#request;
+    const open: { path: string; to: string; entry: Entry }[] = [];
+    if (to !== '') {
+      await this.#store.makeFolder(to);
+      open.push({ path: '', to, entry: root });
+    }
+    const leaveUntil = async (path: string): Promise<void> => {
+      for (let last = open.at(-1); last !== undefined && !isInside(path, last.path); last = open.at(-1)) {
+        open.pop();
+        await this.#steps.give({ kind: 'finish-folder', to: last.to, entry: last.entry });
+      }
+    };
+    for await (const batch of this.#files.list(from, { recursive: true, signal: this.#options.signal })) {
+      for (const item of batch) {
+        await leaveUntil(item.path);
+        const target = join(to, item.path);
+        try {
+          await this.#planItem(item, join(from, item.path), target);
+          if (!('error' in item) && item.type === 'folder') open.push({ path: item.path, to: target, entry: item });
+        } catch (thrown) {
+          this.#fail(target, thrown);
+        }
+      }
+    }
+    for (let last = open.pop(); last !== undefined; last = open.pop()) {
+      await this.#steps.give({ kind: 'finish-folder', to: last.to, entry: last.entry });
+    }
+  }
+
+  async #planItem(item: Entry | Problem, from: string, to: string): Promise<void> {
+    if ('error' in item) throw item.error;
+    switch (item.type) {
+      case 'folder':
+        return this.#store.makeFolder(to);
+      case 'file':
+        return this.#planFile(from, to, item);
+      case 'link':
+        return this.#planLink(to, item);
+      case 'other':
+        throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
+    }
+  }
+
+  async #planFile(from: string, to: string, entry: Entry): Promise<void> {
+    this.#emit({ type: 'found', path: to, size: entry.size });
+    let replace: boolean;
+    try {
+      const verdict = await judgeConflict(this.#files, this.#store, from, to, entry, this.#conflicts);
+      if (verdict.action === 'leave') {
+        this.#finish(to, entry.size, verdict.because);
+        return;
+      }
+      replace = verdict.replace;
+    } catch (thrown) {
+      this.#fail(to, thrown);
+      return;
+    }
+    this.#fetcher.want(from);
+    await this.#steps.give({ kind: 'file', from, to, entry, replace });
+  }
+
+  async #planLink(to: string, entry: Entry): Promise<void> {
+    this.#emit({ type: 'found', path: to, size: 0 });
+    const existing = await this.#store.stat(to);
+    const target = entry.target!;
+    if (existing?.type === 'link' && existing.target === target) {
+      this.#finish(to, 0, 'identical');
+      return;
+    }
+    const { policy } = this.#conflicts;
+    if (existing !== undefined && (policy === 'skip' || (policy === 'update' && entry.mtimeUs <= existing.mtimeUs))) {
+      this.#finish(to, 0, 'skipped');
+      return;
+    }
+    await this.#store.makeLink(to, target, { replace: policy !== 'refuse' });
+    this.#finish(to, 0, 'received');
+  }
+
+  // ── 2. Receiving ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #receive(): Promise<void> {
+    for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
+      if (step.kind === 'file') {
+        await this.#receiveFile(step);
+        continue;
+      }
+      try {
+        await this.#store.finishFolder(step.to, step.entry);
+      } catch (thrown) {
+        this.#fail(step.to, thrown);
+      }
+    }
+  }
+
+  async #receiveFile(step: Step & { kind: 'file' }): Promise<void> {
+    let fetched: FetchedFile | undefined;
+    try {
+      fetched = await this.#fetcher.next();
+      if (fetched === undefined) throw new LineError('PROTOCOL', 'the other side left a want unanswered');
+      if (fetched.failure !== undefined) throw fetched.failure;
+      await this.#storeFile(step, fetched);
+    } catch (thrown) {
+      this.#fail(step.to, thrown);
+      // The answers behind this one are still wanted: read on to them. If the line itself is at fault, this throws.
+      if (fetched === undefined) throw thrown;
+      while (fetched.isOpen) await fetched.read();
+    }
+  }
+
+  async #storeFile(step: Step & { kind: 'file' }, fetched: FetchedFile): Promise<void> {
+    const { entry } = fetched;
+    this.#emit({ type: 'started', path: step.to, size: entry.size });
+    const file = await this.#store.create(step.to);
+    try {
+      await this.#writeAll(step.to, file, fetched);
+      if (this.#conflicts.checksum) await this.#verify(step.from, file, entry);
+      await file.commit({
+        mtimeUs: entry.mtimeUs,
+        mode: entry.mode,
+        replace: step.replace,
+        fsync: this.#options.fsync === true,
+      });
+    } catch (thrown) {
+      // A source that changed left a mixture of two versions; anything else left a true beginning.
+      const isMixture = thrown instanceof LineError && (thrown.code === 'CHANGED' || thrown.code === 'MISMATCH');
+      await (isMixture ? file.discard() : file.keep());
+      throw thrown;
+    }
+    this.#counts.bytes += entry.size;
+    this.#finish(step.to, entry.size, 'received');
+  }
+
+  /** A few writes are under way while the next bytes are opened; each must be done before the file is. */
+  async #writeAll(path: string, file: ReceivingFile, fetched: FetchedFile): Promise<void> {
+    const writing: Promise<void>[] = [];
+    let position = fetched.offset;
+    try {
+      for (let bytes = await fetched.read(); bytes !== undefined; bytes = await fetched.read()) {
+        if (writing.length >= MAX_WRITES_UNDER_WAY) await writing.shift();
+        const write = file.write(bytes, position);
+        // It is awaited below or before the next one; until then its failure must not count as unhandled.
+        write.catch(() => {});
+        writing.push(write);
+        position += bytes.length;
+        this.#emit({ type: 'progress', path, bytes: bytes.length });
+      }
+    } finally {
+      await Promise.allSettled(writing);
+    }
+    for (const write of writing) await write;
+  }
+
+  /** Compares what lies on this disk, still under its temporary name, with what lies on the host's. */
+  async #verify(from: string, file: ReceivingFile, entry: Entry): Promise<void> {
+    const written = { entry, read: file.read.bind(file), verifyUnchanged: async () => {}, close: async () => {} };
+    const [theirs, ours] = await Promise.all([
+      this.#files.sha256(from, { signal: this.#options.signal }),
+      hashFile(written, this.#options.makeSha256),
+    ]);
+    if (theirs.some((byte, at) => byte !== ours[at])) {
+      throw new LineError('MISMATCH', 'what was written is not what the other side has on its disk');
+    }
+  }
+
+  // ── 3. Telling ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #finish(path: string, size: number, outcome: Outcome): void {
+    this.#counts[outcome] += 1;
+    this.#emit({ type: 'finished', path, size, outcome });
+  }
+
+  #fail(path: string, thrown: unknown): void {
+    this.#counts.failed += 1;
+    this.#emit({ type: 'failed', path, error: toLineError(thrown) });
+  }
+
+  #emit(event: TransferEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+const MAX_STEPS_AHEAD = 256;
+const MAX_WRITES_UNDER_WAY = 4;
+
+function join(folder: string, name: string): string {
+  return folder === '' || name === '' ? folder + name : `${folder}/${name}`;
+}
+
+function isInside(path: string, folder: string): boolean {
+  return folder === '' || path.startsWith(`${folder}/`);
+}

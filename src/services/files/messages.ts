@@ -1,0 +1,111 @@
+import { LINE_ERROR_CODES, LineError, type LineErrorCode } from '../../errors.ts';
+import { decodeBase64url, encodeBase64url } from '../../protocol/bytes/base64url.ts';
+import { hasField, type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
+import { decodeName, encodeName } from '../../protocol/bytes/text.ts';
+import type { Entry, EntryType } from './entry.ts';
+
+/** The messages of the files service (docs/protocol/4-services.md §1). Everything read here is untrusted. */
+
+export const KIND = {
+  stat: 'files.stat',
+  list: 'files.list',
+  get: 'files.get',
+  hash: 'files.hash',
+} as const;
+
+/** A path travels as text, or as `pathb` in base64url when it is not valid UTF-8. */
+export function encodePath(path: string, key = 'path'): JsonObject {
+  return path.isWellFormed() ? { [key]: path } : { [`${key}b`]: encodeBase64url(encodeName(path)) };
+}
+
+export function decodePath(message: JsonObject, key = 'path'): string {
+  if (!hasField(message, `${key}b`)) return readText(message, key, MAX_PATH_LENGTH);
+  return decodeName(decodeBase64url(readText(message, `${key}b`, 2 * MAX_PATH_LENGTH)));
+}
+
+export function encodeEntry(entry: Entry): JsonObject {
+  return {
+    ...encodePath(entry.path),
+    type: entry.type,
+    size: entry.size,
+    mtime_us: entry.mtimeUs,
+    mode: entry.mode,
+    ...(entry.target === undefined ? {} : encodePath(entry.target, 'target')),
+  };
+}
+
+export function decodeEntry(message: JsonObject): Entry {
+  const type = readText(message, 'type', 16);
+  if (!isEntryType(type)) throw new LineError('MALFORMED', 'an entry of an unknown type');
+  return {
+    path: decodePath(message),
+    type,
+    size: readInteger(message, 'size'),
+    mtimeUs: readInteger(message, 'mtime_us', Number.MIN_SAFE_INTEGER),
+    mode: readInteger(message, 'mode', 0, 0o7777) & 0o777,
+    ...(type === 'link' ? { target: decodePath(message, 'target') } : {}),
+  };
+}
+
+/** Upper bound of an entry's size as JSON, for filling messages without encoding twice. */
+export function entryWeight(entry: { readonly path: string; readonly target?: string }): number {
+  return 160 + JSON_GROWTH * (entry.path.length + (entry.target?.length ?? 0));
+}
+
+/** A failure in a message: its code by name, and a sentence for people. */
+export function encodeFailure(error: LineError): JsonObject {
+  return { code: error.code, reason: error.message.slice(0, 512).toWellFormed() };
+}
+
+export function decodeFailure(message: JsonObject): LineError {
+  const code = readText(message, 'code', 32);
+  return new LineError(isErrorCode(code) ? code : 'INTERNAL', readText(message, 'reason', 1024));
+}
+
+export interface Want {
+  readonly id: number;
+  readonly path: string;
+  readonly offset: number;
+  /** Bytes from `offset`; absent: to the end. */
+  readonly length: number | undefined;
+}
+
+export function encodeWant(want: Want): JsonObject {
+  return {
+    t: 'want',
+    id: want.id,
+    ...encodePath(want.path),
+    offset: want.offset,
+    ...(want.length === undefined ? {} : { length: want.length }),
+  };
+}
+
+export function decodeWant(message: JsonObject): Want {
+  if (readText(message, 't', 16) !== 'want') throw new LineError('PROTOCOL', 'a message that is not due');
+  return {
+    id: readInteger(message, 'id'),
+    path: decodePath(message),
+    offset: hasField(message, 'offset') ? readInteger(message, 'offset') : 0,
+    length: hasField(message, 'length') ? readInteger(message, 'length') : undefined,
+  };
+}
+
+/** A value inside a message that must itself be an object. */
+export function asObject(value: unknown): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new LineError('MALFORMED', 'a field is not an object');
+  }
+  return value as JsonObject;
+}
+
+function isEntryType(type: string): type is EntryType {
+  return type === 'file' || type === 'folder' || type === 'link' || type === 'other';
+}
+
+function isErrorCode(code: string): code is LineErrorCode {
+  return (LINE_ERROR_CODES as readonly string[]).includes(code);
+}
+
+const MAX_PATH_LENGTH = 4096;
+/** A control character becomes `\u001f`: six bytes. */
+const JSON_GROWTH = 6;

@@ -1,0 +1,191 @@
+import { LineError } from '../../errors.ts';
+import { toLineError } from '../../line/abort.ts';
+import type { Channel } from '../../line/channel.ts';
+import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
+import { type JsonObject, readFlag } from '../../protocol/bytes/json.ts';
+import type { Service } from '../service.ts';
+import { hashFile, type MakeSha256 } from './hash.ts';
+import {
+  decodePath,
+  decodeWant,
+  encodeEntry,
+  encodeFailure,
+  encodePath,
+  entryWeight,
+  KIND,
+  type Want,
+} from './messages.ts';
+import { checkPath } from './names.ts';
+import type { ReadStore, SourceFile } from './store.ts';
+
+/**
+ * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
+ * store's gate behind it.
+ */
+export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
+  return {
+    name: 'files',
+    kinds: {
+      [KIND.stat]: { permission: 'read', handle: channel => sendStat(store, channel) },
+      [KIND.list]: { permission: 'read', handle: channel => sendList(store, channel) },
+      [KIND.get]: { permission: 'read', handle: channel => sendFiles(store, channel) },
+      [KIND.hash]: { permission: 'read', handle: channel => sendHash(store, channel, makeSha256) },
+    },
+  };
+}
+
+async function sendStat(store: ReadStore, channel: Channel): Promise<void> {
+  const entry = await store.stat(requestedPath(channel.request));
+  await channel.send({ t: 'entry', entry: encodeEntry(entry) });
+}
+
+async function sendList(store: ReadStore, channel: Channel): Promise<void> {
+  const path = requestedPath(channel.request);
+  const message = new ListMessage(channel);
+  for await (const batch of store.list(path, { recursive: readFlag(channel.request, 'recursive') })) {
+    for (const item of batch) {
+      if ('error' in item) await message.add({ ...encodePath(item.path), ...encodeFailure(item.error) }, item);
+      else await message.add(encodeEntry(item), item);
+    }
+    // Who waits for a large tree sees it grow.
+    await message.flush();
+  }
+  await channel.send({ t: 'done' });
+}
+
+async function sendHash(store: ReadStore, channel: Channel, makeSha256: MakeSha256): Promise<void> {
+  const file = await store.open(requestedPath(channel.request));
+  try {
+    const digest = await hashFile(file, makeSha256, async bytesDone => {
+      if (bytesDone % HASH_REPORT_BYTES === 0) await channel.send({ t: 'hashing', bytes: bytesDone });
+    });
+    await channel.send({ t: 'hash', size: file.entry.size, sha256: encodeBase64url(digest) });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Answers wants in their order: `file`, the bytes, `end`; or `failed` at the point where it failed. */
+async function sendFiles(store: ReadStore, channel: Channel): Promise<void> {
+  channel.setPriority('bulk');
+  const buffers = new BulkBuffers();
+  for await (const item of channel) {
+    if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes where a want is due');
+    const want = decodeWant(item);
+    try {
+      await sendFile(store, channel, want, buffers);
+    } catch (thrown) {
+      const error = toLineError(thrown);
+      // A fault of ours ends the channel, where it is also reported; anything else concerns this one file.
+      if (error.code === 'INTERNAL') throw thrown;
+      await channel.send({ t: 'failed', id: want.id, ...encodeFailure(error) });
+    }
+  }
+}
+
+async function sendFile(store: ReadStore, channel: Channel, want: Want, buffers: BulkBuffers): Promise<void> {
+  const file = await store.open(checked(want.path));
+  try {
+    const { size } = file.entry;
+    const start = Math.min(want.offset, size);
+    const end = want.length === undefined ? size : Math.min(size, start + want.length);
+    await channel.send({ t: 'file', id: want.id, entry: encodeEntry(file.entry), offset: start, length: end - start });
+    await sendRange(file, channel, start, end, buffers);
+    // What verifies a plain transfer: the line, the length, and a source that is still what it was.
+    await file.verifyUnchanged();
+    await channel.send({ t: 'end', id: want.id });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads the next block while the one before it is sealed and sent. */
+async function sendRange(
+  file: SourceFile,
+  channel: Channel,
+  start: number,
+  end: number,
+  buffers: BulkBuffers,
+): Promise<void> {
+  if (start === end) return;
+  const readAt = (position: number, turn: number): Promise<number> =>
+    file.read(buffers.take(turn, Math.min(BLOCK_BYTES, end - position)), position);
+  let turn = 0;
+  let position = start;
+  let reading = readAt(position, turn);
+  for (;;) {
+    const wanted = Math.min(BLOCK_BYTES, end - position);
+    const count = await reading;
+    if (count < wanted) throw new LineError('CHANGED', 'the file became shorter while it was sent');
+    const block = buffers.take(turn, count);
+    position += count;
+    turn = 1 - turn;
+    if (position === end) {
+      await channel.write(block);
+      return;
+    }
+    reading = readAt(position, turn);
+    try {
+      await channel.write(block);
+    } catch (thrown) {
+      // The buffer under `reading` belongs to the disk until it is done.
+      await reading.catch(() => {});
+      throw thrown;
+    }
+  }
+}
+
+/** Two blocks in turn, made when a file needs them and as large as it needs. */
+class BulkBuffers {
+  readonly #buffers: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
+
+  take(turn: number, byteLength: number): Uint8Array {
+    const at = turn as 0 | 1;
+    if (this.#buffers[at].length < byteLength) {
+      this.#buffers[at] = new Uint8Array(byteLength <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
+    }
+    return this.#buffers[at].subarray(0, byteLength);
+  }
+}
+
+/** Gathers entries into messages of bounded size. */
+class ListMessage {
+  readonly #channel: Channel;
+  #entries: JsonObject[] = [];
+  #weight = 0;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  async add(encoded: JsonObject, entry: { readonly path: string; readonly target?: string }): Promise<void> {
+    const weight = entryWeight(entry) + ('reason' in encoded ? FAILURE_WEIGHT : 0);
+    if (this.#weight + weight > MAX_LIST_WEIGHT) await this.flush();
+    this.#entries.push(encoded);
+    this.#weight += weight;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#entries.length === 0) return;
+    const entries = this.#entries;
+    this.#entries = [];
+    this.#weight = 0;
+    await this.#channel.send({ t: 'entries', entries });
+  }
+}
+
+function requestedPath(request: JsonObject): string {
+  return checked(decodePath(request));
+}
+
+/** The wire has one form of path on every platform; the store knows what its own disk cannot hold. */
+function checked(path: string): string {
+  checkPath(path, 'posix');
+  return path;
+}
+
+const BLOCK_BYTES = 1024 * 1024;
+const SMALL_BLOCK_BYTES = 64 * 1024;
+const HASH_REPORT_BYTES = 64 * 1024 * 1024;
+const MAX_LIST_WEIGHT = 60_000;
+const FAILURE_WEIGHT = 4_000;

@@ -1,0 +1,37 @@
+import { LineError } from '../errors.ts';
+import type { Channel } from '../line/channel.ts';
+import type { Line } from '../line/line.ts';
+import type { Permission } from './permission.ts';
+import type { Service, ServiceKind } from './service.ts';
+
+/**
+ * The one way from a channel to a service (R-A8): an explicit table of kinds, built once. A kind that is not in it is
+ * `UNSUPPORTED`, one without its permission `FORBIDDEN`, and neither reaches a handler.
+ */
+export function dispatchChannels(
+  services: readonly Service[],
+  allowed: readonly Permission[],
+): (channel: Channel, line: Line) => Promise<void> {
+  const kinds = new Map<string, ServiceKind>();
+  for (const service of services) {
+    for (const [kind, entry] of Object.entries(service.kinds)) {
+      if (kinds.has(kind)) throw new LineError('USAGE', `two services offer channels of the kind ${kind}`);
+      kinds.set(kind, entry);
+    }
+  }
+  const granted = new Set<Permission>(allowed);
+  return async (channel, line) => {
+    const entry = kinds.get(channel.kind);
+    if (entry === undefined) throw new LineError('UNSUPPORTED', 'this machine does not offer that');
+    if (!granted.has(entry.permission)) {
+      throw new LineError('FORBIDDEN', `this machine does not allow that (${entry.permission})`);
+    }
+    await entry.handle(channel, line);
+  };
+}
+
+/** The permissions that are both granted and of use with these services; what `welcome` tells. */
+export function offeredPermissions(services: readonly Service[], allowed: readonly Permission[]): readonly Permission[] {
+  const useful = new Set(services.flatMap(service => Object.values(service.kinds).map(kind => kind.permission)));
+  return allowed.filter(permission => useful.has(permission));
+}

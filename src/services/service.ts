@@ -1,0 +1,19 @@
+import type { Channel } from '../line/channel.ts';
+import type { Line } from '../line/line.ts';
+import type { Permission } from './permission.ts';
+
+/** What channels are for: the accepting side of one service, as a table from the kinds of channels it takes. */
+export interface Service {
+  readonly name: string;
+  readonly kinds: { readonly [kind: string]: ServiceKind };
+}
+
+export interface ServiceKind {
+  /** Without this permission the channel is refused before the handler sees it. */
+  readonly permission: Permission;
+  /**
+   * Runs one channel. When it returns, its direction is ended for it; what it throws is told to the peer as a RESET,
+   * a `LineError` with its code and sentence, anything else only as INTERNAL.
+   */
+  handle(channel: Channel, line: Line): Promise<void>;
+}
