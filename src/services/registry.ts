@@ -31,7 +31,10 @@ export function dispatchChannels(
 }
 
 /** The permissions that are both granted and of use with these services; what `welcome` tells. */
-export function offeredPermissions(services: readonly Service[], allowed: readonly Permission[]): readonly Permission[] {
+export function offeredPermissions(
+  services: readonly Service[],
+  allowed: readonly Permission[],
+): readonly Permission[] {
   const useful = new Set(services.flatMap(service => Object.values(service.kinds).map(kind => kind.permission)));
   return allowed.filter(permission => useful.has(permission));
 }

@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
-import type { Entry } from './entry.ts';
 import type { FilesClient } from './client.ts';
+import type { Entry } from './entry.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
 import type { ReceiveStore } from './store.ts';
 

@@ -4,7 +4,7 @@ import { BoundedQueue } from './bounded-queue.ts';
 import type { FilesClient } from './client.ts';
 import { type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
 import type { Entry, Problem } from './entry.ts';
-import { type FetchedFile, Fetcher } from './fetcher.ts';
+import type { FetchedFile, Fetcher } from './fetcher.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
 import type { ReceiveStore, ReceivingFile } from './store.ts';
 

@@ -1,0 +1,346 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  futimesSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { LineError } from '../../errors.ts';
+import { encodeName } from '../../protocol/bytes/text.ts';
+import type { Entry } from '../../services/files/entry.ts';
+import { checkLinkTarget, checkPath, MAX_NAME_BYTES, quotePath } from '../../services/files/names.ts';
+import type { Attributes, ReceiveStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
+import { codeOf, toLineError, translating } from '../node-errors.ts';
+import { type Beneath, type Folder, isSame, type Place, readLink, type Walk } from './beneath.ts';
+import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
+import { entryOf, NO_FOLLOW, openBeneath, openSource, PLATFORM } from './read-root.ts';
+
+/** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
+export class ReceiveRoot implements ReceiveStore {
+  readonly #beneath: Beneath;
+
+  private constructor(beneath: Beneath) {
+    this.#beneath = beneath;
+  }
+
+  /** `NOT_FOUND` if nothing is there, unless `make`; `NOT_A_FILE` if it is no folder. */
+  static async open(directory: string, options: { make?: boolean; walk?: Walk } = {}): Promise<ReceiveRoot> {
+    if (options.make) translating(quotePath(directory), () => mkdirSync(directory, { recursive: true }));
+    return new ReceiveRoot(openBeneath(directory, options.walk));
+  }
+
+  async stat(path: string): Promise<Entry | undefined> {
+    try {
+      return this.#lookAt(path);
+    } catch (error) {
+      const failure = toLineError(error, quotePath(path));
+      if (failure.code === 'NOT_FOUND') return undefined;
+      throw failure;
+    }
+  }
+
+  async open(path: string): Promise<SourceFile> {
+    const names = checkPath(path, PLATFORM);
+    if (names.length === 0) throw new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
+    return translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: false }, (folder, name) =>
+        openSource({ folder, name, stats: lstatSync(folder.at(name)) }, path),
+      ),
+    );
+  }
+
+  /** New folders are the owner's alone until `finishFolder`. */
+  async makeFolder(path: string): Promise<void> {
+    const names = checkPath(path, PLATFORM);
+    translating(quotePath(path), () => this.#beneath.folder(names, { make: true }, () => undefined));
+  }
+
+  /** Never the root: its mode and time are its owner's business (R-F4). On Windows folders keep their own. */
+  async finishFolder(path: string, attributes: Attributes): Promise<void> {
+    const names = namesBelowRoot(path);
+    translating(quotePath(path), () =>
+      this.#beneath.folder(names, { make: false }, folder => {
+        if (PLATFORM === 'windows') return;
+        const fd = folder.openForReading();
+        try {
+          setAttributes(fd, attributes);
+        } finally {
+          closeSync(fd);
+        }
+      }),
+    );
+  }
+
+  async makeLink(path: string, target: string, options: { replace: boolean }): Promise<void> {
+    const names = namesBelowRoot(path);
+    checkLinkTarget(path, target, PLATFORM);
+    const content = target.isWellFormed() ? target : Buffer.from(encodeName(target));
+    translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: true }, (folder, name) => {
+        if (options.replace) replaceByLink(folder, name, content);
+        else symlinkSync(content, folder.at(name));
+        folder.checkAfterUse();
+      }),
+    );
+  }
+
+  async create(path: string): Promise<ReceivingFile> {
+    const names = namesBelowRoot(path);
+    return translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: true }, (folder, name) => {
+        const [fd, partial] = withFreshName(name, partialName => [
+          openSync(folder.at(partialName), NEW_FILE, PARTIAL_MODE),
+          partialName,
+        ]);
+        try {
+          folder.checkAfterUse();
+        } catch (error) {
+          closeSync(fd);
+          throw error;
+        }
+        return new PartialFile(this.#beneath, names, partial, fd);
+      }),
+    );
+  }
+
+  /** Files being received stay open, but cannot be committed any more. */
+  async close(): Promise<void> {
+    this.#beneath.close();
+  }
+
+  #lookAt(path: string): Entry {
+    const names = checkPath(path, PLATFORM);
+    if (names.length === 0) return this.#beneath.reading(names, found => entryOf('', found.stats));
+    return this.#beneath.writing(names, { make: false }, (folder, name) => {
+      const place = folder.at(name);
+      const stats = lstatSync(place);
+      const entry = entryOf('', stats, stats.isSymbolicLink() ? readLink(place) : undefined);
+      folder.checkAfterUse();
+      return entry;
+    });
+  }
+}
+
+/**
+ * A file on its way in. It is known by its descriptor; its folder is walked to anew for every step that needs a name,
+ * and such a step is only taken if the partial's name there still means the very file that is open (R-F9).
+ */
+class PartialFile implements ReceivingFile {
+  readonly #beneath: Beneath;
+  readonly #names: readonly string[];
+  readonly #partial: string;
+  readonly #what: string;
+  readonly #descriptor: Descriptor;
+  /** `ended`: closed, with the partial left in place. `gone`: moved to its name or removed. */
+  #state: 'receiving' | 'ended' | 'gone' = 'receiving';
+  #ending: Promise<BigIntStats> | undefined;
+  #failure: LineError | undefined;
+
+  constructor(beneath: Beneath, names: readonly string[], partial: string, fd: number) {
+    this.#beneath = beneath;
+    this.#names = names;
+    this.#partial = partial;
+    this.#what = quotePath(names.join('/'));
+    this.#descriptor = new Descriptor(fd);
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
+    try {
+      const small = position === 0 && bytes.length <= SMALL_FILE_BYTES;
+      await this.#descriptor.writeFully(bytes, position, small);
+    } catch (error) {
+      this.#failure ??= toLineError(error, this.#what);
+      throw toLineError(error, this.#what);
+    }
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
+    try {
+      return await this.#descriptor.readFully(target, position, target.length <= SMALL_FILE_BYTES);
+    } catch (error) {
+      throw toLineError(error, this.#what);
+    }
+  }
+
+  async commit(options: Attributes & { replace: boolean; fsync?: boolean }): Promise<void> {
+    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
+    this.#state = 'ended';
+    try {
+      await this.#descriptor.idle();
+      if (this.#failure !== undefined) throw this.#failure;
+      setAttributes(this.#descriptor.fd, options);
+      if (options.fsync) await this.#descriptor.flush();
+      // Closed before it is moved: Windows moves no file that is open.
+      const identity = await this.#end();
+      this.#withPartial(identity, options.replace ? replaceBy : moveToFreeName);
+      this.#state = 'gone';
+      if (options.fsync) await this.#flushFolder();
+    } catch (error) {
+      throw toLineError(error, this.#what);
+    } finally {
+      await this.#end();
+    }
+  }
+
+  async keep(): Promise<void> {
+    if (this.#state === 'receiving') this.#state = 'ended';
+    await this.#end();
+  }
+
+  async discard(): Promise<void> {
+    const isThere = this.#state !== 'gone';
+    this.#state = 'gone';
+    const identity = await this.#end();
+    if (!isThere) return;
+    try {
+      this.#withPartial(identity, partial => unlinkSync(partial));
+    } catch (error) {
+      const failure = toLineError(error, this.#what);
+      // Somebody moved it, or put something else there, which is not ours to remove.
+      if (!WAS_TAKEN_AWAY.has(failure.code)) throw failure;
+    }
+  }
+
+  #withPartial(identity: BigIntStats, use: (partial: Place, target: Place) => void): void {
+    this.#beneath.writing(this.#names, { make: false }, (folder, name) => {
+      const partial = folder.at(this.#partial);
+      const there = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
+      if (there === undefined || !isSame(there, identity))
+        throw new LineError('NOT_FOUND', `the partial of ${this.#what} was moved away`);
+      use(partial, folder.at(name));
+      folder.checkAfterUse();
+    });
+  }
+
+  async #flushFolder(): Promise<void> {
+    // Windows has no such call for folders.
+    if (PLATFORM === 'windows') return;
+    const fd = this.#beneath.folder(this.#names.slice(0, -1), { make: false }, folder => folder.openForReading());
+    const folder = new Descriptor(fd);
+    try {
+      await folder.flush();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  #end(): Promise<BigIntStats> {
+    this.#ending ??= this.#close();
+    return this.#ending;
+  }
+
+  async #close(): Promise<BigIntStats> {
+    try {
+      await this.#descriptor.idle();
+      const identity = fstatSync(this.#descriptor.fd, { bigint: true });
+      await this.#descriptor.close();
+      return identity;
+    } catch (error) {
+      throw toLineError(error, this.#what);
+    }
+  }
+}
+
+/** In one step and without touching what may be there, be it a file or a link: a second name, then the first removed. */
+function moveToFreeName(partial: Place, target: Place): void {
+  try {
+    linkSync(partial, target);
+  } catch (error) {
+    if (!WITHOUT_HARD_LINKS.has(codeOf(error) ?? '')) throw error;
+    // FAT and some network disks. Between look and move another program could make the same name, and would lose it.
+    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined)
+      throw new LineError('EXISTS', 'a file of this name is there already', { cause: error });
+    renameSync(partial, target);
+    return;
+  }
+  unlinkSync(partial);
+}
+
+/** In one step; a link at the target is replaced itself, a folder never is. */
+function replaceBy(partial: Place, target: Place): void {
+  try {
+    renameSync(partial, target);
+  } catch (error) {
+    if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory())
+      throw new LineError('EXISTS', 'a folder of this name is there already', { cause: error });
+    throw error;
+  }
+}
+
+function replaceByLink(folder: Folder, name: string, content: Place): void {
+  const temporary = withFreshName(name, fresh => {
+    symlinkSync(content, folder.at(fresh));
+    return folder.at(fresh);
+  });
+  try {
+    replaceBy(temporary, folder.at(name));
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
+  }
+}
+
+/** Calls `make` with `<name>.<8 random hex>.postern-part`, again if that happens to exist. */
+function withFreshName<T>(name: string, make: (freshName: string) => T): T {
+  let start = name;
+  if (name.length * 3 > MAX_STEM_BYTES) {
+    const characters = [...name];
+    while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
+    start = characters.join('');
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return make(`${start}.${randomBytes(4).toString('hex')}${PARTIAL_SUFFIX}`);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function namesBelowRoot(path: string): readonly string[] {
+  const names = checkPath(path, PLATFORM);
+  if (names.length === 0) throw new LineError('BAD_NAME', 'the shared folder itself cannot be written');
+  return names;
+}
+
+function setAttributes(fd: number, { mtimeUs, mode }: Attributes): void {
+  futimesSync(fd, new Date(), timeForNode(mtimeUs));
+  try {
+    fchmodSync(fd, mode & PERMISSION_BITS);
+  } catch (error) {
+    // FAT and its like have no modes: then the file has what its disk gives to all.
+    if (!WITHOUT_MODES.has(codeOf(error) ?? '')) throw error;
+  }
+}
+
+/**
+ * Node takes seconds as a number, which holds them to a quarter of a microsecond, and cuts to microseconds: half of one
+ * more keeps it from cutting one away. A negative number it would take for "now", but not a date, which knows
+ * milliseconds only (lib/internal/fs/utils.js, toUnixTimestamp).
+ */
+function timeForNode(mtimeUs: number): number | Date {
+  return mtimeUs < 0 ? new Date(Math.floor(mtimeUs / 1000)) : (mtimeUs + 0.5) / 1e6;
+}
+
+/** Without setuid, setgid and sticky (R-F4). */
+const PERMISSION_BITS = 0o777;
+/** What is not complete is its owner's alone. */
+const PARTIAL_MODE = 0o600;
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
+const PARTIAL_SUFFIX = '.postern-part';
+const MAX_STEM_BYTES = MAX_NAME_BYTES - PARTIAL_SUFFIX.length - '.00000000'.length;
+const MAX_ATTEMPTS = 8;
+const WITHOUT_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+const WITHOUT_MODES = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+const WAS_TAKEN_AWAY: ReadonlySet<string> = new Set(['NOT_FOUND', 'FORBIDDEN']);
