@@ -7,7 +7,7 @@ import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
 import { Endpoint, type Session } from '../protocol/endpoint.ts';
 import { MODE } from '../protocol/handshake/messages.ts';
 import type { LoginGate, Realm } from '../protocol/handshake/responder.ts';
-import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../protocol/limits.ts';
+import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_LINES_PER_DEVICE } from '../protocol/limits.ts';
 import type { Transport } from '../transports/transport.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -27,6 +27,7 @@ export class Listener {
   readonly #knownClients: KnownClients;
   readonly #budget = new UnreadBudget();
   readonly #sessions = new Set<LineSession>();
+  readonly #linesOfDevice = new Map<string, number>();
   #isClosing = false;
 
   constructor(options: ListenerOptions) {
@@ -89,6 +90,7 @@ export class Listener {
         budget: this.#budget,
         onLogin: opened => {
           login.succeeded();
+          this.#countDevice(session, opened.peerKey);
           this.#rememberClient(opened);
           session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [] });
         },
@@ -122,9 +124,25 @@ export class Listener {
     return session;
   }
 
+  /** One device has a bounded number of lines; a line too many is ended, not the older ones. */
+  #countDevice(session: LineSession, peerKey: Uint8Array): void {
+    const device = encodeBase64url(peerKey);
+    const count = (this.#linesOfDevice.get(device) ?? 0) + 1;
+    this.#linesOfDevice.set(device, count);
+    session.closed.then(() => {
+      const left = this.#linesOfDevice.get(device)! - 1;
+      if (left === 0) this.#linesOfDevice.delete(device);
+      else this.#linesOfDevice.set(device, left);
+    });
+    if (count <= MAX_LINES_PER_DEVICE) return;
+    queueMicrotask(() => session.abort(new LineError('TOO_MANY', 'this device has too many lines open here')));
+  }
+
   #rememberClient(session: Session): void {
     const tag = this.#clientTag(session.peerKey, session.realm!);
-    if (!this.#knownClients.has(tag)) this.#knownClients.add(tag);
+    if (this.#knownClients.has(tag)) return;
+    // It counts from now on; that it could not be stored concerns the next run only.
+    Promise.resolve(this.#knownClients.add(tag)).catch((thrown: unknown) => this.#options.onFault?.(thrown));
   }
 
   /**
@@ -251,7 +269,8 @@ export interface ListenerOptions {
 
 export interface KnownClients {
   has(tag: string): boolean;
-  add(tag: string): void;
+  /** Counts at once; the promise settles when it is stored. */
+  add(tag: string): Promise<void> | void;
 }
 
 export interface RejectedLogin {

@@ -1,0 +1,38 @@
+/** The portable entry: what works on every platform over a transport that the caller brings. */
+export { LINE_ERROR_CODES, LineError, type LineErrorCode } from './errors.ts';
+export type { Channel, ChannelItem } from './line/channel.ts';
+export { type Clock, systemClock, type Timer } from './line/clock.ts';
+export { type ConnectedLine, type OpenLineOptions, openLine } from './line/connect.ts';
+export type { Line, LinePeer, OpenOptions } from './line/line.ts';
+export { type KnownClients, Listener, type ListenerOptions, type RejectedLogin } from './line/listener.ts';
+export type { AdmissionLimits } from './protocol/admission/admission-limits.ts';
+export type { JsonObject } from './protocol/bytes/json.ts';
+export { decodeName, encodeName } from './protocol/bytes/text.ts';
+export { portableCrypto } from './protocol/crypto/portable.ts';
+export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
+export type { Realm } from './protocol/handshake/responder.ts';
+export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export {
+  type FileOptions,
+  FilesClient,
+  type ListOptions,
+  type ReadOptions,
+  type RemoteFile,
+} from './services/files/client.ts';
+export type { ConflictPolicy } from './services/files/conflict.ts';
+export {
+  type DownloadOptions,
+  type DownloadRequest,
+  type DownloadSummary,
+  download,
+  type Outcome,
+  type TransferEvent,
+} from './services/files/download.ts';
+export type { Entry, EntryType, Problem } from './services/files/entry.ts';
+export type { MakeSha256, Sha256 } from './services/files/hash.ts';
+export { filesHost } from './services/files/sender.ts';
+export type { Attributes, ReadStore, ReceiveStore, ReceivingFile, SourceFile } from './services/files/store.ts';
+export { PERMISSIONS, type Permission } from './services/permission.ts';
+export { dispatchChannels, offeredPermissions } from './services/registry.ts';
+export type { Service, ServiceKind } from './services/service.ts';
+export type { Transport, TransportPeer, TransportSink } from './transports/transport.ts';

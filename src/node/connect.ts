@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LineError } from '../errors.ts';
+import { abortError } from '../line/abort.ts';
+import type { Channel } from '../line/channel.ts';
+import { type ConnectedLine, openLine } from '../line/connect.ts';
+import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
+import { nodeCrypto } from './crypto.ts';
+import { type Install, thisInstall } from './state/install.ts';
+import { fingerprint } from './state/public-key.ts';
+import { dialTcp } from './transports/tcp.ts';
+
+/** The port that postern serves on unless told otherwise, TCP and UDP. */
+export const DEFAULT_PORT = 7678;
+
+/**
+ * Dials `host` over TCP and logs in with the passphrase. At the first login the server's key is pinned for this host and
+ * port; from then on another key is `PIN`. A server that is `BUSY` is tried again until `connectTimeoutMs` is up.
+ *
+ * Throws `UNREACHABLE`, `AUTH`, `PIN`, `BUSY`, `VERSION`, `TIMEOUT`, `CANCELLED`.
+ */
+export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
+  const { host, port = DEFAULT_PORT, realm = '', install = thisInstall() } = options;
+  const deadline = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  const [prs, staticKey, pin] = await Promise.all([
+    stretchPassphrase(nodeCrypto, options.passphrase, realm),
+    install.deviceKey(),
+    install.pins.lookup(host, port),
+  ]);
+  const connected = await untilAdmitted(signal, async () =>
+    openLine(await dialTcp(host, port, signal), {
+      provider: nodeCrypto,
+      prs,
+      realm,
+      staticKey,
+      checkServerKey: key => checkPin(pin?.publicKey, key),
+      onChannel: options.onChannel,
+      agent: options.agent,
+      signal,
+    }),
+  );
+  // Only now: the server has proven that it knows the passphrase.
+  if (pin === undefined) await install.pins.remember(host, port, connected.line.peer.key);
+  return connected;
+}
+
+export interface ConnectOptions {
+  readonly host: string;
+  readonly port?: number | undefined;
+  readonly passphrase: string;
+  /** Which of the server's passphrases it is; the usual one is `''`. */
+  readonly realm?: string | undefined;
+  /** Whose keys and pins; default those of this user. */
+  readonly install?: Install | undefined;
+  /** For reaching the server and being let in, together; default 10 s. */
+  readonly connectTimeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** What this side offers the server; nothing by default. */
+  readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
+  /** Name and version of the program, shown to the server after login. */
+  readonly agent?: string | undefined;
+}
+
+/** Tries again while the other side says that it is busy: what it suggests, but no longer than the signal lasts. */
+async function untilAdmitted(signal: AbortSignal, attempt: () => Promise<ConnectedLine>): Promise<ConnectedLine> {
+  let busy: LineError | undefined;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      if (thrown instanceof LineError && thrown.code === 'BUSY') busy = thrown;
+      // Out of time in the middle of a later attempt: what kept us out until then is the better answer.
+      else if (busy !== undefined && thrown instanceof LineError && thrown.code === 'TIMEOUT') throw busy;
+      else throw thrown;
+    }
+    const waitMs = Math.min(Math.max(busy.retryAfterSeconds ?? 1, 1), MAX_RETRY_AFTER_SECONDS) * 1000;
+    try {
+      await sleep(waitMs, undefined, { signal });
+    } catch {
+      const error = abortError(signal);
+      throw error.code === 'TIMEOUT' ? busy : error;
+    }
+  }
+}
+
+/** REJECT is not authenticated, so it may not make us wait for long without asking. */
+const MAX_RETRY_AFTER_SECONDS = 60;
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+
+function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array): void {
+  if (pinned === undefined || Buffer.compare(pinned, shown) === 0) return;
+  throw new LineError(
+    'PIN',
+    `the key of this server has changed: pinned is ${fingerprint(pinned)}, shown was ${fingerprint(shown)}`,
+  );
+}

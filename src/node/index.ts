@@ -1,0 +1,14 @@
+/** The entry for Node: TCP, the disk, and what this machine keeps, on top of the portable entry. */
+export * from '../index.ts';
+export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
+export { nodeCrypto } from './crypto.ts';
+export { makeSha256, serveFolder } from './files/folder-service.ts';
+export { ReadRoot } from './files/read-root.ts';
+export { ReceiveRoot } from './files/receive-root.ts';
+export { type ListenOptions, listen, type Passphrase, type Server } from './listen.ts';
+export { type Config, readConfig } from './state/config.ts';
+export { type StateFolders, stateFolders } from './state/folders.ts';
+export { type Install, type Pins, temporaryInstall, thisInstall } from './state/install.ts';
+export { KnownPeers, type PinnedPeer } from './state/known-peers.ts';
+export { fingerprint, publicKeyText } from './state/public-key.ts';
+export { acceptedTcp, dialTcp } from './transports/tcp.ts';

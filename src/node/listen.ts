@@ -1,0 +1,132 @@
+import { createServer, type Server as TcpServer } from 'node:net';
+import { LineError } from '../errors.ts';
+import type { Line } from '../line/line.ts';
+import { Listener, type RejectedLogin } from '../line/listener.ts';
+import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
+import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
+import type { Permission } from '../services/permission.ts';
+import { dispatchChannels, offeredPermissions } from '../services/registry.ts';
+import type { Service } from '../services/service.ts';
+import { DEFAULT_PORT } from './connect.ts';
+import { nodeCrypto } from './crypto.ts';
+import { toLineError } from './node-errors.ts';
+import { type Install, thisInstall } from './state/install.ts';
+import { acceptedTcp } from './transports/tcp.ts';
+
+/**
+ * Listens on TCP and serves `services` to whoever knows a passphrase. Nothing is allowed that `allow` does not name.
+ *
+ * Throws `USAGE` for options that make no sense and `ACCESS` when the address cannot be had.
+ */
+export async function listen(options: ListenOptions): Promise<Server> {
+  const { install = thisInstall() } = options;
+  const passphrases = typeof options.passphrase === 'string' ? [{ text: options.passphrase }] : options.passphrase;
+  const realms = await Promise.all(
+    passphrases.map(async ({ text, realm = '', generated = false, oneTime = false }: Passphrase) => ({
+      name: realm,
+      prs: await stretchPassphrase(nodeCrypto, text, realm),
+      generated,
+      uses: oneTime ? (1 as const) : undefined,
+    })),
+  );
+  const services = options.services ?? [];
+  const allow = options.allow ?? [];
+  const listener = new Listener({
+    provider: nodeCrypto,
+    realms,
+    staticKey: await install.hostKey(),
+    // A generated passphrase lives as long as this listener, and so does the memory of who knew it.
+    knownClients: realms.every(realm => realm.generated) ? undefined : await install.knownClients(),
+    allowed: offeredPermissions(services, allow),
+    onChannel: dispatchChannels(services, allow),
+    onLine: options.onLine,
+    onRejected: options.onRejected,
+    onFault: options.onFault,
+    limits: options.limits,
+    agent: options.agent,
+  });
+  const tcp = createServer(socket => listener.accept(acceptedTcp(socket)));
+  await bind(tcp, options.host, options.port ?? DEFAULT_PORT);
+  return new Server(tcp, listener);
+}
+
+/** A listening server. It keeps the process alive until it is closed. */
+export class Server {
+  readonly #tcp: TcpServer;
+  readonly #listener: Listener;
+
+  /** Made by `listen`. */
+  constructor(tcp: TcpServer, listener: Listener) {
+    this.#tcp = tcp;
+    this.#listener = listener;
+  }
+
+  /** As the operating system gave it: `::` or `0.0.0.0` for all addresses. */
+  get address(): string {
+    return this.#boundTo().address;
+  }
+
+  get port(): number {
+    return this.#boundTo().port;
+  }
+
+  /** Connections that are logging in or logged in. */
+  get connectionCount(): number {
+    return this.#listener.connectionCount;
+  }
+
+  /** Takes no more connections and ends the lines: in good order within `graceMs`, then at once. */
+  async close(graceMs?: number): Promise<void> {
+    const closed = new Promise<void>(resolve => this.#tcp.close(() => resolve()));
+    await this.#listener.close(graceMs);
+    await closed;
+  }
+
+  #boundTo(): { address: string; port: number } {
+    const address = this.#tcp.address();
+    if (address === null || typeof address === 'string') throw new LineError('CLOSED', 'the server is closed');
+    return address;
+  }
+}
+
+export interface ListenOptions {
+  /** Address to listen on; default all of this machine's, which needs no further word because a passphrase guards it. */
+  readonly host?: string | undefined;
+  /** 0 takes any free port; default 7678. */
+  readonly port?: number | undefined;
+  /** What opens the door: one passphrase, or several by realm. */
+  readonly passphrase: string | readonly Passphrase[];
+  readonly services?: readonly Service[] | undefined;
+  /** Permissions of everyone who logs in; default none. */
+  readonly allow?: readonly Permission[] | undefined;
+  /** Whose keys; default those of this user. */
+  readonly install?: Install | undefined;
+  readonly limits?: Partial<AdmissionLimits> | undefined;
+  readonly onLine?: ((line: Line) => void) | undefined;
+  readonly onRejected?: ((rejected: RejectedLogin) => void) | undefined;
+  readonly onFault?: ((thrown: unknown) => void) | undefined;
+  /** Name and version of the program, shown to clients after login. */
+  readonly agent?: string | undefined;
+}
+
+export interface Passphrase {
+  readonly text: string;
+  /** `[a-z0-9._-]{0,64}`; the usual one is `''`. */
+  readonly realm?: string | undefined;
+  /** It was generated with at least 40 bits: wrong guesses are then worth little and do not close the door so soon. */
+  readonly generated?: boolean | undefined;
+  /** A code that one login uses up, be it right or wrong. */
+  readonly oneTime?: boolean | undefined;
+}
+
+function bind(server: TcpServer, host: string | undefined, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', cause => reject(toLineError(cause, `port ${port}`)));
+    server.listen({ port, host }, () => {
+      server.removeAllListeners('error');
+      // Accepting can fail later, for want of descriptors; the next connection is tried again by itself.
+      server.on('error', () => {});
+      resolve();
+    });
+  });
+}

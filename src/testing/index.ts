@@ -1,0 +1,3 @@
+/** For tests of programs that use postern; experimental until 1.0. */
+export { type MemoryOptions, type MemoryTransport, memoryPair } from '../transports/memory.ts';
+export { ManualClock } from './manual-clock.ts';
