@@ -74,6 +74,9 @@ export const MAX_UNREAD_BYTES_ALL_LINES = 256 * MiB;
 /** Bytes held for a connection that has not logged in, beside the socket's own chunk. */
 export const MAX_BYTES_BEFORE_LOGIN = 8 * KiB;
 
+/** Lines that one device key may have open at one listener. */
+export const MAX_LINES_PER_DEVICE = 32;
+
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_IDLE_MS = 20_000;
