@@ -142,7 +142,15 @@ function importPublicKey(publicKey: Uint8Array): KeyObject {
  */
 function keyPairFrom(key: KeyObject): KeyPair {
   const privateKey = new NodePrivateKey(key);
-  return { privateKey, publicKey: privateKey.agree(BASE_POINT) };
+  let publicKey: Uint8Array | undefined;
+  return {
+    privateKey,
+    // On demand, because CPace never asks: its shares have another base point.
+    get publicKey() {
+      publicKey ??= privateKey.agree(BASE_POINT);
+      return publicKey;
+    },
+  };
 }
 
 /**

@@ -25,10 +25,9 @@ describe('nodeCrypto', () => {
     const script = `
       import { nodeCrypto } from ${JSON.stringify(new URL('../../dist/node/crypto.js', import.meta.url).href)};
       let junk;
-      for (let run = 0; run < 6000; run++) {
-        const pair = nodeCrypto.generateKeyPair();
+      for (let run = 0; run < 25000; run++) {
+        junk = nodeCrypto.generateKeyPair().publicKey;
         for (let count = 0; count < (run * 7) % 23; count++) junk = [run, count, 'a' + run];
-        for (let count = 0; count < 3; count++) nodeCrypto.diffieHellman(pair.privateKey, pair.publicKey);
       }
     `;
     const run = () =>

@@ -226,4 +226,4 @@ const RADIX = 0x10000;
 const INVERSE_RADIX = 1 / RADIX;
 /** The A of Curve25519: v^2 = u^3 + A u^2 + u. */
 const A = 486662;
-const P_LIMBS: readonly number[] = [0xffed, ...new Array<number>(14).fill(0xffff), 0x7fff];
+const P_LIMBS: readonly number[] = [0xffed, ...Array.from({ length: 14 }, () => 0xffff), 0x7fff];
