@@ -27,8 +27,10 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
     install.deviceKey(),
     install.pins.lookup(host, port),
   ]);
-  const connected = await untilAdmitted(signal, async () =>
-    openLine(await dialTcp(host, port, signal), {
+  const connected = await untilAdmitted(options, signal, async () => {
+    const transport = await dialTcp(host, port, signal);
+    options.onStage?.('reached');
+    return openLine(transport, {
       provider: nodeCrypto,
       prs,
       realm,
@@ -37,8 +39,8 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
       onChannel: options.onChannel,
       agent: options.agent,
       signal,
-    }),
-  );
+    });
+  });
   // Only now: the server has proven that it knows the passphrase.
   if (pin === undefined) await install.pins.remember(host, port, connected.line.peer.key);
   return connected;
@@ -55,6 +57,8 @@ export interface ConnectOptions {
   /** For reaching the server and being let in, together; default 10 s. */
   readonly connectTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Hears how far it is: the machine answers, or it answers that it is busy and will be asked again. */
+  readonly onStage?: ((stage: 'reached' | 'busy') => void) | undefined;
   /** What this side offers the server; nothing by default. */
   readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the server after login. */
@@ -62,7 +66,11 @@ export interface ConnectOptions {
 }
 
 /** Tries again while the other side says that it is busy: what it suggests, but no longer than the signal lasts. */
-async function untilAdmitted(signal: AbortSignal, attempt: () => Promise<ConnectedLine>): Promise<ConnectedLine> {
+async function untilAdmitted(
+  options: ConnectOptions,
+  signal: AbortSignal,
+  attempt: () => Promise<ConnectedLine>,
+): Promise<ConnectedLine> {
   let busy: LineError | undefined;
   for (;;) {
     try {
@@ -73,6 +81,7 @@ async function untilAdmitted(signal: AbortSignal, attempt: () => Promise<Connect
       else if (busy !== undefined && thrown instanceof LineError && thrown.code === 'TIMEOUT') throw busy;
       else throw thrown;
     }
+    options.onStage?.('busy');
     const waitMs = Math.min(Math.max(busy.retryAfterSeconds ?? 1, 1), MAX_RETRY_AFTER_SECONDS) * 1000;
     try {
       await sleep(waitMs, undefined, { signal });

@@ -1,0 +1,16 @@
+import { KnownPeers, LineError } from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { remotePlace } from '../dial.ts';
+import { formatHost } from '../place.ts';
+import { escapeText } from '../terminal/escape.ts';
+
+/** Forgets the pinned key of a server: the next login pins anew what it meets. */
+export async function forget(context: CommandContext, text: string, options: { port?: number }): Promise<void> {
+  const place = await remotePlace(text, options);
+  const name = formatHost(place.host);
+  context.doing = `cannot forget ${name}`;
+  const forgotten = await new KnownPeers().forget(place.host, options.port);
+  if (forgotten === 0) throw new LineError('NOT_FOUND', `no key is pinned for ${name}`);
+  if (context.options.json) await context.printJson({ host: place.host, forgotten });
+  else context.note(`forgot ${forgotten === 1 ? 'the key' : `${forgotten} keys`} of ${escapeText(name)}`);
+}

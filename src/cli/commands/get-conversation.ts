@@ -1,0 +1,61 @@
+import { FilesClient, type Line, LineError } from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { EXIT, exitStatusOf } from '../exit-status.ts';
+import { parseRemote } from '../place.ts';
+import { escapeText } from '../terminal/escape.ts';
+import { formatSize } from '../terminal/format.ts';
+import { ask, confirm } from '../terminal/prompt.ts';
+import { fetchTarget, type GetOptions } from './get.ts';
+import { resolveTargets } from './get-target.ts';
+import { TransferReport } from './transfer-report.ts';
+
+/**
+ * `get HOST` as the file server's first client did it: which file, how large it is, whether to go on, where to put it.
+ * `q` leaves; a file that is not there is asked for again.
+ */
+export async function converse(context: CommandContext, line: Line, options: GetOptions): Promise<void> {
+  const files = new FilesClient(line);
+  const how = {
+    noInput: context.options.input === false,
+    signal: context.signal,
+    answeredBy: ['HOST:PATH'],
+  };
+  for (;;) {
+    const name = (await ask('file name (q leaves):', how)).trim();
+    if (name === 'q') return;
+    if (name === '') continue;
+    const found = await look(context, files, name);
+    if (found === undefined) continue;
+    const what = found.type === 'folder' ? 'a folder' : `${formatSize(found.size)} (${found.size} bytes)`;
+    if (!context.options.yes && !(await confirm(`${escapeText(found.path)} is ${what}; continue?`, how))) continue;
+    const suggested = found.path.split('/').at(-1)!;
+    const answer = (await ask(`where should it go? [${suggested}]`, how)).trim();
+    const source = { kind: 'remote' as const, host: '', port: 0, path: found.path, trailingSlash: false };
+    const [target] = await resolveTargets([source], answer === '' ? suggested : answer, false);
+    const report = new TransferReport(context, `get ${found.path}`);
+    try {
+      await fetchTarget(context, files, target!, options, report);
+      report.finish();
+    } finally {
+      report.close();
+    }
+    await report.summarise();
+    const [failure] = report.failures;
+    context.exitStatus = failure === undefined ? EXIT.ok : exitStatusOf(failure.error.code);
+    return;
+  }
+}
+
+async function look(context: CommandContext, files: FilesClient, name: string) {
+  try {
+    const { path } = parseRemote(`conversation:${name}`);
+    const entry = await files.stat(path, { signal: context.signal });
+    return { type: entry.type, size: entry.size, path };
+  } catch (thrown) {
+    if (!(thrown instanceof LineError) || !ASK_AGAIN.has(thrown.code)) throw thrown;
+    process.stderr.write(`${escapeText(name)}: ${escapeText(thrown.message)}\n`);
+    return undefined;
+  }
+}
+
+const ASK_AGAIN: ReadonlySet<string> = new Set(['NOT_FOUND', 'BAD_NAME', 'USAGE', 'FORBIDDEN', 'NOT_A_FILE']);

@@ -1,0 +1,43 @@
+import { basename, dirname } from 'node:path';
+import { LineError, ReceiveRoot, type ReceiveStore } from '../../node/index.ts';
+import type { RemotePlace } from '../place.ts';
+
+/** Where one remote file or folder goes: a folder of this machine, and the name in it. */
+export interface DownloadTarget {
+  readonly from: string;
+  /** `''` puts the content of the served folder into the folder itself. */
+  readonly to: string;
+  openStore(): Promise<ReceiveStore>;
+}
+
+/**
+ * As cp and scp do it: into DEST if that is a folder, ends with a slash, or is to hold several things; else DEST is the
+ * new name. The served folder itself has no name of its own: what is in it goes into DEST.
+ */
+export async function resolveTargets(
+  sources: readonly RemotePlace[],
+  destination: string,
+  several: boolean,
+): Promise<DownloadTarget[]> {
+  const isInto = several || destination.endsWith('/') || (await isFolder(destination));
+  return sources.map(({ path }) => {
+    if (isInto || path === '') {
+      return { from: path, to: path.split('/').at(-1)!, openStore: () => openFolder(destination) };
+    }
+    return { from: path, to: basename(destination), openStore: () => openFolder(dirname(destination)) };
+  });
+}
+
+function openFolder(path: string): Promise<ReceiveStore> {
+  return ReceiveRoot.open(path, { make: true });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    await (await ReceiveRoot.open(path)).close();
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof LineError && (thrown.code === 'NOT_FOUND' || thrown.code === 'NOT_A_FILE')) return false;
+    throw thrown;
+  }
+}

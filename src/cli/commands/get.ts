@@ -1,0 +1,162 @@
+import {
+  type ConflictPolicy,
+  type DownloadSummary,
+  download,
+  FilesClient,
+  type Line,
+  LineError,
+  makeSha256,
+} from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { type DialOptions, remotePlace, withLine } from '../dial.ts';
+import { EXIT, exitStatusOf } from '../exit-status.ts';
+import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
+import { converse } from './get-conversation.ts';
+import { type DownloadTarget, resolveTargets } from './get-target.ts';
+import { TransferReport } from './transfer-report.ts';
+
+export interface GetOptions extends DialOptions {
+  readonly force?: boolean;
+  readonly update?: boolean;
+  readonly skip?: boolean;
+  readonly checksum?: boolean;
+  readonly fsync?: boolean;
+  readonly offset?: number;
+  readonly length?: number;
+}
+
+/**
+ * Downloads: `get HOST:PATH… [DEST]`.
+ *
+ *   1. A single HOST without a path converses; DEST `-` streams to standard output.
+ *   2. Else each place gets its target (get-target.ts), and the places of one host share one line.
+ */
+export async function get(context: CommandContext, texts: readonly string[], options: GetOptions): Promise<void> {
+  if (texts.length === 1 && isBareHost(texts[0]!)) {
+    const place = await remotePlace(texts[0]!, options);
+    context.doing = `cannot get from ${formatHost(place.host)}`;
+    await withLine(context, place, options, ({ line }) => converse(context, line, options));
+    return;
+  }
+  const { sources, destination } = await splitPlaces(texts, options);
+  context.doing = `cannot get ${sources.map(formatPlace).join(', ')}`;
+  if (destination === '-') {
+    await stream(context, sources, options);
+    return;
+  }
+  if (options.offset !== undefined || options.length !== undefined) {
+    throw new LineError('USAGE', '--offset and --length go with DEST -');
+  }
+  const report = new TransferReport(context, `get ${sources.map(formatPlace).join(', ')}`);
+  try {
+    for (const place of distinctHosts(sources)) {
+      const here = sources.filter(source => source.host === place.host && source.port === place.port);
+      const targets = await resolveTargets(here, destination, sources.length > 1);
+      await withLine(context, place, options, ({ line }) => fetchAll(context, line, targets, options, report));
+    }
+    report.finish();
+  } finally {
+    report.close();
+  }
+  await report.summarise();
+  context.exitStatus = statusOf(report);
+}
+
+/** Downloads each target; one that fails as a whole is told like a file that fails, and the next one follows. */
+async function fetchAll(
+  context: CommandContext,
+  line: Line,
+  targets: readonly DownloadTarget[],
+  options: GetOptions,
+  report: TransferReport,
+): Promise<void> {
+  const files = new FilesClient(line);
+  for (const target of targets) {
+    try {
+      await fetchTarget(context, files, target, options, report);
+    } catch (thrown) {
+      if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code) || targets.length === 1) throw thrown;
+      report.failed(target.to, thrown);
+    }
+  }
+}
+
+/** Downloads one target under its events. */
+export async function fetchTarget(
+  context: CommandContext,
+  files: FilesClient,
+  target: DownloadTarget,
+  options: GetOptions,
+  report: TransferReport,
+): Promise<DownloadSummary> {
+  const store = await target.openStore();
+  return download(files, store, target, {
+    conflict: policyOf(options),
+    checksum: options.checksum,
+    fsync: options.fsync,
+    makeSha256,
+    signal: context.signal,
+    onEvent: event => report.event(event),
+  });
+}
+
+/** `get HOST:FILE -`: the bytes and nothing else on standard output. */
+async function stream(context: CommandContext, sources: readonly RemotePlace[], options: GetOptions): Promise<void> {
+  for (const place of sources) {
+    await withLine(context, place, options, async ({ line }) => {
+      const file = await new FilesClient(line).read(place.path, {
+        offset: options.offset ?? 0,
+        ...(options.length === undefined ? {} : { length: options.length }),
+        signal: context.signal,
+      });
+      for await (const bytes of file.bytes) await context.write(bytes);
+    });
+  }
+}
+
+function policyOf(options: GetOptions): ConflictPolicy {
+  if (options.force) return 'force';
+  if (options.update) return 'update';
+  return options.skip ? 'skip' : 'refuse';
+}
+
+/** One failure of one file keeps its own status; some of many are 3. */
+function statusOf(report: TransferReport): number {
+  const [first] = report.failures;
+  if (first === undefined) return EXIT.ok;
+  const onlyOne = report.failures.length === 1 && report.succeeded === 0;
+  return onlyOne ? exitStatusOf(first.error.code) : EXIT.partial;
+}
+
+/** The last argument is where to put things, unless it is remote: then the current folder is. */
+async function splitPlaces(
+  texts: readonly string[],
+  options: GetOptions,
+): Promise<{ sources: RemotePlace[]; destination: string }> {
+  const last = texts.at(-1)!;
+  const hasDestination = texts.length > 1 && (last === '-' || parsePlace(last).kind === 'local');
+  const sources: RemotePlace[] = [];
+  for (const text of hasDestination ? texts.slice(0, -1) : texts) sources.push(await remotePlace(text, options));
+  return { sources, destination: hasDestination ? last : '.' };
+}
+
+function isBareHost(text: string): boolean {
+  return parsePlace(text).kind === 'local' || /^postern:\/\/[^/]*$/i.test(text);
+}
+
+function distinctHosts(places: readonly RemotePlace[]): RemotePlace[] {
+  return places.filter(
+    (place, at) => places.findIndex(other => other.host === place.host && other.port === place.port) === at,
+  );
+}
+
+/** Failures after which nothing more can come over the same line. */
+const LINE_IS_OVER: ReadonlySet<string> = new Set([
+  'TRUNCATED',
+  'CLOSED',
+  'CANCELLED',
+  'INTEGRITY',
+  'SHUTDOWN',
+  'PROTOCOL',
+  'INTERNAL',
+]);

@@ -1,0 +1,48 @@
+import type { CommandContext } from '../context.ts';
+import { type DialOptions, dial, remotePlace } from '../dial.ts';
+import { formatHost } from '../place.ts';
+import { escapeText } from '../terminal/escape.ts';
+
+export interface PingOptions extends DialOptions {
+  readonly count: number;
+}
+
+/** Reach, login and round trip times. */
+export async function ping(context: CommandContext, text: string, options: PingOptions): Promise<void> {
+  const place = await remotePlace(text, options);
+  const name = formatHost(place.host);
+  context.doing = `cannot ping ${name}`;
+  const startedAt = performance.now();
+  let reachedAt = startedAt;
+  const { line } = await dial(context, place, options, () => {
+    reachedAt = performance.now();
+  });
+  const loggedInAt = performance.now();
+  const roundTrips: number[] = [];
+  while (roundTrips.length < options.count) roundTrips.push(await line.ping());
+  const answer = {
+    host: place.host,
+    port: place.port,
+    address: line.peer.address,
+    agent: line.peer.agent,
+    login_ms: round(loggedInAt - reachedAt),
+    round_trip_ms: roundTrips.map(round),
+  };
+  await line.close();
+  if (context.options.json) {
+    await context.printJson(answer);
+    return;
+  }
+  await context.print(`reached ${escapeText(name)} at ${answer.address}, ${escapeText(answer.agent)}`);
+  await context.print(`logged in after ${answer.login_ms} ms`);
+  if (roundTrips.length === 0) return;
+  const sorted = [...roundTrips].sort((a, b) => a - b);
+  const median = round(sorted[Math.floor(sorted.length / 2)]!);
+  await context.print(
+    `round trip ${round(sorted[0]!)} ms at best, ${median} ms in the middle, ${round(sorted.at(-1)!)} ms at worst`,
+  );
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 100) / 100;
+}

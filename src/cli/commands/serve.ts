@@ -1,0 +1,170 @@
+import { networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
+import {
+  DEFAULT_PORT,
+  fingerprint,
+  type Line,
+  LineError,
+  listen,
+  nodeCrypto,
+  PERMISSIONS,
+  type Permission,
+  publicKeyText,
+  type RejectedLogin,
+  type Server,
+  serveFolder,
+  thisInstall,
+} from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
+import { formatUrl, parsePort } from '../place.ts';
+import { findPassphrase } from '../secrets.ts';
+import { escapeJson, escapeLogLine, escapeText } from '../terminal/escape.ts';
+import { formatTimestamp } from '../terminal/format.ts';
+import { AGENT } from '../version.ts';
+
+export interface ServeOptions {
+  readonly listen?: string;
+  readonly port?: number;
+  readonly allow: string;
+  readonly passwordFile?: string;
+}
+
+/** Serves a folder until it is told to stop. */
+export async function serve(context: CommandContext, directory: string, options: ServeOptions): Promise<void> {
+  context.doing = `cannot serve ${directory}`;
+  const allow = parsePermissions(options.allow);
+  const { host, port } = parseListen(options);
+  const passphrase = await choosePassphrase(context, options);
+  const install = thisInstall();
+  const log = new ServeLog(context);
+  const server = await listen({
+    host,
+    port,
+    passphrase: [passphrase],
+    services: [await serveFolder(directory)],
+    allow,
+    install,
+    agent: AGENT,
+    onLine: line => log.line(line),
+    onRejected: rejected => log.rejected(rejected),
+    onFault: thrown => log.fault(thrown),
+  });
+  const hostKey = (await install.hostKey()).publicKey;
+  if (context.options.json) {
+    await context.printJson({
+      type: 'ready',
+      address: server.address,
+      port: server.port,
+      key: publicKeyText(hostKey),
+      fingerprint: fingerprint(hostKey),
+      allow,
+    });
+    // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
+    if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
+  } else {
+    announce(context, resolve(directory), server, host, allow, passphrase);
+  }
+  context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
+  await untilStopped(context.signal);
+  await server.close();
+}
+
+function announce(
+  context: CommandContext,
+  directory: string,
+  server: Server,
+  host: string | undefined,
+  allow: readonly Permission[],
+  passphrase: Passphrase,
+): void {
+  const { colors } = context.stderr;
+  const writes = allow.includes('write') || allow.includes('delete');
+  process.stderr.write(
+    `serving ${escapeText(directory)}, ${writes ? 'for writing too' : 'read only'}, on port ${server.port}\n`,
+  );
+  if (passphrase.generated) process.stderr.write(`passphrase: ${colors.bold(passphrase.text)}\n`);
+  const url = formatUrl({ host: host ?? ownAddress(), port: server.port, path: '', trailingSlash: true });
+  context.note(`on the other machine:  npx postern get ${url}FILE`);
+}
+
+/** One line an event on stderr; every field comes from outside and is escaped (R-X2). */
+class ServeLog {
+  readonly #context: CommandContext;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  line(line: Line): void {
+    const { address, agent, key } = line.peer;
+    this.#write('login', { address, agent, device: fingerprint(key) });
+    line.closed.then(error => this.#write('leave', { address, error: error?.code }));
+  }
+
+  rejected({ address, error, usedUpCode }: RejectedLogin): void {
+    this.#write('refused', { address, code: error.code, reason: error.message, used_up_code: usedUpCode || undefined });
+  }
+
+  fault(thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    this.#write('fault', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+  }
+
+  #write(event: string, fields: Record<string, string | number | boolean | undefined>): void {
+    if (this.#context.options.quiet) return;
+    const time = formatTimestamp(Date.now());
+    if (this.#context.options.json) {
+      process.stderr.write(`${escapeJson({ type: 'status', event, time, ...fields })}\n`);
+    } else {
+      process.stderr.write(`${escapeLogLine(event, { time, ...fields })}\n`);
+    }
+  }
+}
+
+async function choosePassphrase(context: CommandContext, options: ServeOptions): Promise<Passphrase> {
+  const found = await findPassphrase({
+    passwordFile: options.passwordFile,
+    fromEnvironment: context.passphraseFromEnvironment,
+  });
+  if (found === undefined) return generatePassphrase(length => nodeCrypto.randomBytes(length));
+  const { refused } = await judgePassphrase(found);
+  if (refused !== undefined) {
+    context.hint = 'leave it out and one is drawn, or take four words that have nothing to do with each other';
+    throw new LineError('USAGE', `this passphrase would soon be guessed: ${refused}`);
+  }
+  return found;
+}
+
+function parsePermissions(list: string): readonly Permission[] {
+  const names = list.split(',').map(name => name.trim());
+  const unknown = names.find(name => name !== '' && !(PERMISSIONS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new LineError('USAGE', `${unknown} is no permission; there are ${PERMISSIONS.join(', ')}`);
+  }
+  return PERMISSIONS.filter(name => names.includes(name));
+}
+
+/** `ADDR:PORT`, `[::1]:PORT`, `:PORT` or `PORT`; port 0 is any free one. */
+function parseListen(options: ServeOptions): { host: string | undefined; port: number } {
+  const port = options.port ?? DEFAULT_PORT;
+  if (options.listen === undefined) return { host: undefined, port };
+  const parts = /^(?:(\[[^\]]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(options.listen);
+  if (parts === null) throw new LineError('USAGE', '--listen takes ADDR:PORT, with an IPv6 address in brackets');
+  const host = parts[1]?.replace(/^\[|\]$/g, '');
+  return { host: host === '' || host === '*' ? undefined : host, port: parts[2] === '0' ? 0 : parsePort(parts[2]!) };
+}
+
+/** The address that another machine would use, as far as this one can tell. */
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flat();
+  const outward = all.find(address => address?.family === 'IPv4' && !address.internal);
+  return outward?.address ?? 'localhost';
+}
+
+function untilStopped(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,104 @@
+import type { Phase } from './exit-status.ts';
+import { type ColorChoice, type StreamStyle, streamStyle } from './terminal/colors.ts';
+import { escapeJson, escapeText } from './terminal/escape.ts';
+import type { ProgressChoice } from './terminal/progress-display.ts';
+
+/** Options that every command has. */
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  /** How often `-v` was given. */
+  readonly verbose?: number;
+  readonly color?: ColorChoice;
+  readonly progress?: ProgressChoice;
+  /** `false` under `--no-input`. */
+  readonly input?: boolean;
+  readonly yes?: boolean;
+}
+
+/** What a running command has around it: its outputs, its options, the wish to stop, and what it says when it fails. */
+export class CommandContext {
+  readonly options: OutputOptions;
+  /** From POSTERN_PASSWORD, which is gone from the environment. */
+  readonly passphraseFromEnvironment: string | undefined;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly stdout: StreamStyle;
+  readonly stderr: StreamStyle;
+  /** What is being done, for the first line of a failure: `cannot get notes.txt from lab`. */
+  doing: string | undefined;
+  phase: Phase = 'working';
+  hint: string | undefined;
+  /** For commands that end without an error and yet not with 0. */
+  exitStatus: number | undefined;
+  #status: (() => void) | undefined;
+  readonly #cleanups: (() => void)[] = [];
+
+  constructor(options: OutputOptions, passphraseFromEnvironment: string | undefined, signal: AbortSignal) {
+    this.options = options;
+    this.passphraseFromEnvironment = passphraseFromEnvironment;
+    this.signal = signal;
+    this.stdout = streamStyle(process.stdout, process.env, options.color);
+    this.stderr = streamStyle(process.stderr, process.env, options.color);
+  }
+
+  /** A line of the answer, on stdout. The caller has escaped what is not its own. */
+  async print(line: string): Promise<void> {
+    await this.write(`${line}\n`);
+  }
+
+  /** Text or bytes on stdout; resolves when they are taken, so that a slow reader slows the sender. */
+  write(data: string | Uint8Array): Promise<void> {
+    return new Promise(resolve => {
+      // A failure to write ends the process (run.ts), so there is nothing to reject with.
+      process.stdout.write(data, () => resolve());
+    });
+  }
+
+  /** One JSON document or line on stdout. */
+  async printJson(value: unknown): Promise<void> {
+    await this.print(escapeJson(value));
+  }
+
+  /** A line for people on stderr; silent under `-q` and `--json`. */
+  note(line: string): void {
+    if (this.options.quiet || this.options.json) return;
+    process.stderr.write(`${line}\n`);
+  }
+
+  /** As `note`, only with `-v`. */
+  detail(line: string): void {
+    if ((this.options.verbose ?? 0) > 0) this.note(escapeText(line));
+  }
+
+  /** A line on the terminal that is about now and shall be gone when what it tells of is over. */
+  transient(text: string): () => void {
+    if (this.options.quiet || this.options.json || !this.stderr.redraw) return () => {};
+    process.stderr.write(text);
+    let isShown = true;
+    const erase = (): void => {
+      if (isShown) process.stderr.write('\r\u001b[K');
+      isShown = false;
+    };
+    this.onClose(erase);
+    return erase;
+  }
+
+  /** What SIGUSR1 prints. */
+  whenAsked(show: () => void): void {
+    this.#status = show;
+  }
+
+  showStatus(): void {
+    this.#status?.();
+  }
+
+  /** Called when the command is over, however it ends. */
+  onClose(action: () => void): void {
+    this.#cleanups.push(action);
+  }
+
+  close(): void {
+    for (const action of this.#cleanups.splice(0)) action();
+  }
+}

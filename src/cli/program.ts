@@ -1,0 +1,140 @@
+import { Command, InvalidArgumentError as InvalidArgument, Option } from 'commander';
+import type { CommandContext, OutputOptions } from './context.ts';
+import { parsePort } from './place.ts';
+import { VERSION } from './version.ts';
+
+/** Makes the context of the one command that runs. */
+export type MakeContext = (options: OutputOptions) => CommandContext;
+
+/**
+ * The grammar of the command: verbs, options, help. What a verb does is in commands/, loaded when it runs, so that help
+ * and completion cost no start of the library.
+ */
+export function buildProgram(makeContext: MakeContext): Command {
+  const program = new Command('postern')
+    .description('A private door into your machines: one passphrase, one encrypted line.')
+    .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .showHelpAfterError('(see --help)')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`postern: ${text.replace(/^error: /, '')}`) })
+    .addHelpText('after', EXAMPLES);
+
+  connecting(program.command('serve').argument('[DIR]', 'folder to serve', '.'), 'serving')
+    .summary('serve a folder to whoever knows the passphrase')
+    .description('Serves DIR. Without a passphrase of yours one is drawn and shown; it lives for this run.')
+    .option('--listen <address>', 'ADDR:PORT or PORT; default all addresses, port 7678; port 0 takes any free one')
+    .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
+    .action(async (dir: string, options, command) => {
+      const { serve } = await import('./commands/serve.ts');
+      await serve(makeContext(options), dir, command.opts());
+    });
+
+  connecting(program.command('ls').argument('<place>', 'HOST, HOST:PATH or postern://HOST/PATH'))
+    .summary('list a folder')
+    .description('Lists a folder of the other machine.')
+    .option('-l, --long', 'with type, size and time')
+    .option('-R, --recursive', 'folders with all that is in them')
+    .option('-0, --null', 'names end with NUL in place of a newline')
+    .action(async (place: string, options, command) => {
+      const { list } = await import('./commands/ls.ts');
+      await list(makeContext(options), place, command.opts());
+    });
+
+  connecting(program.command('get').argument('<place...>', 'HOST:PATH… [DEST]; DEST - is standard output'))
+    .summary('download files and folders')
+    .description('Downloads files and folders. With no path it asks which file, as a conversation.')
+    .addOption(new Option('--force', 'replace what differs').conflicts(['update', 'skip']))
+    .addOption(new Option('--update', 'replace what is older').conflicts(['force', 'skip']))
+    .addOption(new Option('--skip', 'leave what differs').conflicts(['force', 'update']))
+    .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
+    .option('--fsync', 'force each file to the disk before it gets its name')
+    .option('--offset <bytes>', 'with DEST -: begin at this byte', parseCount)
+    .option('--length <bytes>', 'with DEST -: at most so many bytes', parseCount)
+    .action(async (places: string[], options, command) => {
+      const { get } = await import('./commands/get.ts');
+      await get(makeContext(options), places, command.opts());
+    });
+
+  connecting(program.command('ping').argument('<place>', 'HOST'))
+    .summary('measure reach, login and round trips')
+    .description('Tells how long it takes to reach HOST, to log in, and to ask and be answered.')
+    .option('-c, --count <n>', 'round trips', parseCount, 5)
+    .action(async (place: string, options, command) => {
+      const { ping } = await import('./commands/ping.ts');
+      await ping(makeContext(options), place, command.opts());
+    });
+
+  connecting(program.command('may').argument('<place>', 'HOST'))
+    .summary('what you may do there')
+    .description('Tells what this passphrase may do on HOST.')
+    .action(async (place: string, options, command) => {
+      const { may } = await import('./commands/may.ts');
+      await may(makeContext(options), place, command.opts());
+    });
+
+  output(program.command('forget').argument('<place>', 'HOST'))
+    .summary('forget the key of a server')
+    .description('Forgets the key that was pinned for HOST at the first login; with --port only that of one port.')
+    .option('-p, --port <n>', 'only this port', parsePort)
+    .action(async (place: string, options, command) => {
+      const { forget } = await import('./commands/forget.ts');
+      await forget(makeContext(options), place, command.opts());
+    });
+
+  output(program.command('demo'))
+    .summary('a tour on this machine alone')
+    .description('Serves a folder on loopback, lists and fetches it from a second process, and checks what came.')
+    .action(async options => {
+      const { demo } = await import('./commands/demo.ts');
+      await demo(makeContext(options));
+    });
+
+  return program;
+}
+
+/** Options of every command. */
+function output(command: Command): Command {
+  return command
+    .helpOption('-h, --help', 'show help')
+    .option('--json', 'answers and events as JSON')
+    .option('-q, --quiet', 'errors only')
+    .option('-v, --verbose', 'tell more; twice: also stacks', (_, before: number) => before + 1, 0)
+    .addOption(new Option('--color <when>').choices(['auto', 'always', 'never']).default('auto').hideHelp())
+    .addOption(
+      new Option('--progress <how>').choices(['auto', 'bar', 'plain', 'json', 'none']).default('auto').hideHelp(),
+    )
+    .option('--no-input', 'never ask')
+    .option('-y, --yes', 'answer questions with yes')
+    .exitOverride();
+}
+
+/** Options of commands that need a passphrase; those that dial also choose a port and how long to try. */
+function connecting(command: Command, role: 'dialling' | 'serving' = 'dialling'): Command {
+  output(command)
+    .option('-p, --port <n>', role === 'dialling' ? 'port of HOST (7678)' : 'port to listen on (7678)', parsePort)
+    .option('--password-file <file>', 'read the passphrase from a file; - is standard input');
+  if (role === 'dialling') command.option('--connect-timeout <s>', 'give up after so many seconds', parseSeconds, 10);
+  return command;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count)) throw new InvalidArgument('a whole number is needed');
+  return count;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds <= 0 || seconds > 86_400) {
+    throw new InvalidArgument('a number of seconds above 0 and up to a day is needed');
+  }
+  return seconds;
+}
+
+const EXAMPLES = `
+Examples:
+  postern serve ~/share                     serve a folder, read only
+  postern get lab:notes.txt                 fetch a file
+  postern get lab:photos /media/usb/        fetch a folder`;

@@ -1,0 +1,90 @@
+import { type CommanderError, InvalidArgumentError } from 'commander';
+import { CommandContext, type OutputOptions } from './context.ts';
+import { EXIT, exitStatusOfSignal } from './exit-status.ts';
+import { describeFailure } from './failure.ts';
+import { buildProgram } from './program.ts';
+import { takePassphrase } from './secrets.ts';
+
+/**
+ * From arguments to an exit status:
+ *
+ *   1. The passphrase leaves the environment, signals get their handlers.
+ *   2. Commander parses and runs one command of program.ts, which gets a `CommandContext`.
+ *   3. Whatever is thrown becomes lines on stderr and a status (failure.ts, exit-status.ts).
+ */
+export async function runCommand(args: readonly string[]): Promise<void> {
+  const passphrase = takePassphrase(process.env);
+  const stop = new AbortController();
+  let context: CommandContext | undefined;
+  const signalled = handleSignals(stop, () => context);
+  handleBrokenPipe();
+  const program = buildProgram((options: OutputOptions) => {
+    context = new CommandContext(options, passphrase, stop.signal);
+    return context;
+  });
+  let status: number = EXIT.ok;
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    status = context?.exitStatus ?? EXIT.ok;
+  } catch (thrown) {
+    if (isCommanderExit(thrown)) status = thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    else if (signalled.by === undefined) status = reportFailure(thrown, context);
+  }
+  context?.close();
+  process.exit(signalled.by === undefined ? status : exitStatusOfSignal(signalled.by));
+}
+
+function reportFailure(thrown: unknown, context: CommandContext | undefined): number {
+  const failure = describeFailure(thrown, {
+    what: context?.doing,
+    phase: context?.phase,
+    verbose: context?.options.verbose,
+    hint: context?.hint,
+  });
+  if (context?.options.json) process.stderr.write(`${failure.json}\n`);
+  else process.stderr.write(`${failure.lines.join('\n')}\n`);
+  return failure.exit;
+}
+
+/**
+ * The first Ctrl-C or SIGTERM asks the command to end and gives it three seconds; the second ends it at once. SIGUSR1
+ * (and SIGINFO, where there is one) prints one line of what is going on.
+ */
+function handleSignals(
+  stop: AbortController,
+  context: () => CommandContext | undefined,
+): { by: NodeJS.Signals | undefined } {
+  const signalled: { by: NodeJS.Signals | undefined } = { by: undefined };
+  const end = (signal: NodeJS.Signals): void => {
+    if (signalled.by !== undefined) {
+      context()?.close();
+      process.exit(exitStatusOfSignal(signal));
+    }
+    signalled.by = signal;
+    if (signal === 'SIGINT') context()?.note('stopping…');
+    stop.abort();
+    setTimeout(() => {
+      context()?.close();
+      process.exit(exitStatusOfSignal(signal));
+    }, TIDY_UP_MS).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  process.on('SIGUSR1', () => context()?.showStatus());
+  if (process.platform === 'darwin') process.on('SIGINFO', () => context()?.showStatus());
+  return signalled;
+}
+
+/** Who reads our output has had enough: end as a program that SIGPIPE ends, without a word. */
+function handleBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? exitStatusOfSignal('SIGPIPE') : EXIT.general);
+    });
+  }
+}
+
+function isCommanderExit(thrown: unknown): thrown is CommanderError {
+  return thrown instanceof Error && 'exitCode' in thrown && !(thrown instanceof InvalidArgumentError);
+}
+
+const TIDY_UP_MS = 3_000;
