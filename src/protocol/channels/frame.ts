@@ -47,9 +47,8 @@ export function decodeFrames(plaintext: Uint8Array, handle: (frame: Frame) => vo
     at = start + length;
     if (at > plaintext.length) throw new LineError('PROTOCOL', 'a frame ends outside its record');
     checkShape(type, length, channel);
-    if (type === FRAME.PAD) {
-      if (at !== plaintext.length) throw new LineError('PROTOCOL', 'padding is not the last frame of its record');
-      continue;
+    if (type === FRAME.PAD && at !== plaintext.length) {
+      throw new LineError('PROTOCOL', 'padding is not the last frame of its record');
     }
     handle({ type, channel, payload: plaintext.subarray(start, at) });
   }

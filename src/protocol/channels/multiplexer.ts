@@ -51,6 +51,7 @@ export class Multiplexer {
   readonly #laneReceive: ReceiveWindow;
   #goingAway: { sent: boolean; received: LineError | undefined } = { sent: false, received: undefined };
   #closing: 'open' | 'close-sent' = 'open';
+  #peerHasClosed = false;
 
   constructor(side: 'initiator' | 'responder', settings: Settings, events: MultiplexerEvents) {
     this.#events = events;
@@ -73,6 +74,8 @@ export class Multiplexer {
     if (this.#goingAway.received !== undefined) throw this.#goingAway.received;
     const limits = this.#theirs ?? SETTINGS_BEFORE;
     if (this.#openedByUs >= limits.maxChannels) throw new LineError('TOO_MANY', 'too many channels are open');
+    if (this.#nextOwnId > MAX_CHANNEL_ID)
+      throw new LineError('TOO_MANY', 'the channel numbers of this line are used up');
     const payload = encodeJson(request, MAX_OPEN_BYTES);
     const channel = this.#addChannel(this.#nextOwnId, 'us', priority);
     this.#nextOwnId += 2;
@@ -172,12 +175,15 @@ export class Multiplexer {
   }
 
   #receiveFrame(frame: Frame, plaintext: Uint8Array): void {
+    if (this.#peerHasClosed) throw new LineError('STATE', 'a frame follows CLOSE');
     if (this.#theirs === undefined) {
       if (frame.type !== FRAME.SETTINGS) throw new LineError('STATE', 'the first frame is not SETTINGS');
       this.#receiveSettings(frame);
       return;
     }
     switch (frame.type) {
+      case FRAME.PAD:
+        return;
       case FRAME.SETTINGS:
         throw new LineError('STATE', 'SETTINGS came twice');
       case FRAME.PING:
@@ -291,6 +297,7 @@ export class Multiplexer {
     const reader = new ByteReader(frame.payload);
     const code = reader.u32();
     const reason = decodeUtf8(reader.rest());
+    this.#peerHasClosed = true;
     this.#events.closeReceived(code === WIRE_OK ? undefined : errorFromWire(code, reason));
   }
 
@@ -430,3 +437,6 @@ export interface RecordPieces {
   readonly pieces: readonly Uint8Array[];
   readonly byteLength: number;
 }
+
+/** The channel's number is a u32 in every frame, and none is used twice. */
+const MAX_CHANNEL_ID = 0xffffffff;

@@ -99,11 +99,11 @@ export class RecordPlan {
 
   #takeControl(record: RecordFill): void {
     takeWhileFitting(record, this.#control);
+    // OPEN is a control frame: RESET or CREDIT of a channel must not pass it.
+    if (this.#control.length > 0) return;
     const before = record.byteLength;
     takeWhileFitting(record, this.#answers);
     this.#answerBytes -= record.byteLength - before;
-    // CREDIT of a channel that this record opens must not come before its OPEN, hence after the control frames.
-    if (this.#control.length > 0) return;
     if (this.#pong !== undefined && record.fits(this.#pong)) {
       record.add(this.#pong);
       this.#pong = undefined;
