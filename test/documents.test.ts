@@ -69,7 +69,9 @@ describe('docs/limits.md', () => {
   const limits: Record<string, number> = {
     ...protocolLimits,
     ...DEFAULT_ADMISSION_LIMITS,
-    ...{ MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_LEVELS },
+    MAX_NAME_BYTES,
+    MAX_PATH_BYTES,
+    MAX_PATH_LEVELS,
   };
   const rows = [...read('docs/limits.md').matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
   const told = rows.map(([, name, value]) => [name!, Number(value!.replaceAll(',', ''))] as const);

@@ -1,6 +1,6 @@
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 
-/** A passphrase and whether we drew it; the flag travels with the text, because a text cannot tell (B10). */
+/** A passphrase and whether we drew it, which a text cannot tell by itself (docs/protocol/1-handshake.md §6). */
 export interface Passphrase {
   readonly text: string;
   readonly generated: boolean;
@@ -51,5 +51,5 @@ async function loadEstimator() {
 
 const WORDS = 4;
 const BITS_PER_WORD = 11;
-/** docs/protocol, B10: below this, 100 guesses an hour are not slow enough. */
+/** docs/protocol/1-handshake.md §6: below this, 100 guesses an hour are not slow enough. */
 const MIN_BITS = 30;

@@ -14,9 +14,9 @@ export interface PinnedPeer {
 }
 
 /**
- * Pins, per host and port (docs/protocol, B7). The file only grows, one line a fact, so processes that write at once lose
- * nothing: `[host]:port line1-x25519 KEY TIME` pins and `[host]:port forgotten TIME` lets go. The first pin since the
- * last letting go is the one that counts; a later line cannot replace it.
+ * Pins, per host and port (docs/protocol/1-handshake.md §7). The file only grows, one line a fact, so processes that
+ * write at once lose nothing: `[host]:port line1-x25519 KEY TIME` pins and `[host]:port forgotten TIME` lets go. The
+ * first pin since the last letting go is the one that counts; a later line cannot replace it.
  */
 export class KnownPeers {
   readonly #file: PrivateFile;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { LineError } from '../../errors.ts';
 import { encodeAscii } from '../../protocol/bytes/text.ts';
 
-/** The forms in which people and files see a static public key (docs/protocol, B7). */
+/** The forms in which people and files see a static public key (docs/protocol/1-handshake.md §7). */
 
 /** `line1-x25519 <base64url>`. */
 export function publicKeyText(publicKey: Uint8Array): string {

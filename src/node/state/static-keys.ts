@@ -5,7 +5,7 @@ import { type StateFolders, stateFolders } from './folders.ts';
 import { createPrivateFile, type PrivateFile, readPrivateFile } from './private-file.ts';
 import { decodeKey } from './public-key.ts';
 
-/** Serving and dialling use two keys, so that one user can do both on one machine (docs/protocol, B7). */
+/** Serving and dialling use two keys, so that one user can do both on one machine (docs/protocol/1-handshake.md §7). */
 export type StaticKeyPurpose = 'host' | 'device';
 
 /**

@@ -11,7 +11,7 @@ import {
   SUITE,
 } from '../limits.ts';
 
-/** The bytes of the handshake messages (docs/protocol/1-handshake.md §3). Pure codec: what they mean is in states.ts. */
+/** The bytes of the handshake messages (docs/protocol/1-handshake.md §3). Meaning: initiator.ts, responder.ts. */
 
 export const MESSAGE = { HELLO: 1, REPLY: 2, FINISH: 3, RETRY: 4, REJECT: 5 } as const;
 
