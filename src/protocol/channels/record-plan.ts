@@ -119,12 +119,10 @@ export class RecordPlan {
     // A channel's OPEN may still wait among the control frames: nothing of a channel may pass it.
     if (this.#control.length > 0) return;
     const canSend = (channel: ChannelState): boolean => {
-      const needed = channel.neededCredit;
-      return (
-        needed <= channel.sendCredit.left && needed <= lane.left && record.room >= Math.min(needed, MIN_ROOM_BYTES)
-      );
+      // A message is never split, so it needs as much room as credit.
+      return channel.neededCredit <= Math.min(channel.sendCredit.left, lane.left, record.room);
     };
-    for (;;) {
+    while (record.room >= MIN_ROOM_BYTES) {
       const channel = this.#schedule.takeTurn('interactive', canSend);
       if (channel === undefined || !this.#takeTurn(record, channel, SHARED_BULK_FRAME_BYTES, lane, flushed)) break;
     }
