@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { LineError, type LineErrorCode } from '../index.ts';
+import { LineError, type LineErrorCode } from '../errors.ts';
 
 /** The exit statuses of postern (docs/cli.md). Scripts rely on them: a number never changes its meaning. */
 export const EXIT = {

@@ -1,4 +1,4 @@
-import { LineError, type LineErrorCode } from '../index.ts';
+import { LineError, type LineErrorCode } from '../errors.ts';
 import { type ExitStatus, exitStatusOf, type Phase } from './exit-status.ts';
 import { escapeJson, escapeText } from './terminal/escape.ts';
 import { formatTimeLeft } from './terminal/format.ts';

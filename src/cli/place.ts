@@ -1,5 +1,7 @@
 import { isIPv6 } from 'node:net';
-import { decodeName, encodeName, LineError } from '../index.ts';
+import { LineError } from '../errors.ts';
+import { decodeName, encodeName } from '../index.ts';
+import { DEFAULT_PORT, parsePort } from './port.ts';
 
 /**
  * Where something is: here, or under the folder that a host serves. `HOST:PATH` is raw, a URL's path is percent-decoded
@@ -38,8 +40,6 @@ export interface HostAlias {
   readonly port?: number | undefined;
 }
 
-export const DEFAULT_PORT = 7678;
-
 /** For arguments that may be either: remote is a URL, or what has a colon before any slash. */
 export function parsePlace(text: string, options: PlaceOptions = {}): Place {
   return parseExplicit(text, options) ?? { kind: 'local', path: nonEmpty(text) };
@@ -53,13 +53,6 @@ export function parseRemote(text: string, options: PlaceOptions = {}): RemotePla
     throw usage('a place on another machine is needed here: HOST, HOST:PATH or postern://HOST/PATH');
   }
   return resolve(text, undefined, '', options);
-}
-
-/** Parses the value of `--port`. */
-export function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw usage('a port is a number from 1 to 65535');
-  return port;
 }
 
 /** `[::1]` for an address with colons, else the host as it is. */

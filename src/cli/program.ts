@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError as InvalidArgument, Option } from 'commander';
 import type { CommandContext, OutputOptions } from './context.ts';
-import { parsePort } from './place.ts';
+import { parsePort } from './port.ts';
 import { VERSION } from './version.ts';
 
 /** Makes the context of the one command that runs. */

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { LineError } from '../index.ts';
+import { LineError } from '../errors.ts';
 import type { Passphrase } from './passphrase.ts';
 import { askSecret } from './terminal/prompt.ts';
 

@@ -5,6 +5,7 @@ import type { Channel } from '../line/channel.ts';
 import { type ConnectedLine, openLine } from '../line/connect.ts';
 import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import { nodeCrypto } from './crypto.ts';
+import { keepFreedMemory } from './memory.ts';
 import { type Install, thisInstall } from './state/install.ts';
 import { fingerprint } from './state/public-key.ts';
 import { dialTcp } from './transports/tcp.ts';
@@ -20,6 +21,7 @@ export const DEFAULT_PORT = 7678;
  */
 export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   const { host, port = DEFAULT_PORT, realm = '', install = thisInstall() } = options;
+  keepFreedMemory();
   const deadline = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const [prs, staticKey, pin] = await Promise.all([

@@ -9,6 +9,7 @@ import { dispatchChannels, offeredPermissions } from '../services/registry.ts';
 import type { Service } from '../services/service.ts';
 import { DEFAULT_PORT } from './connect.ts';
 import { nodeCrypto } from './crypto.ts';
+import { keepFreedMemory } from './memory.ts';
 import { toLineError } from './node-errors.ts';
 import { type Install, thisInstall } from './state/install.ts';
 import { acceptedTcp } from './transports/tcp.ts';
@@ -20,6 +21,7 @@ import { acceptedTcp } from './transports/tcp.ts';
  */
 export async function listen(options: ListenOptions): Promise<Server> {
   const { install = thisInstall() } = options;
+  keepFreedMemory();
   const passphrases = typeof options.passphrase === 'string' ? [{ text: options.passphrase }] : options.passphrase;
   const realms = await Promise.all(
     passphrases.map(async ({ text, realm = '', generated = false, oneTime = false }: Passphrase) => ({

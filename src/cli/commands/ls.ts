@@ -4,7 +4,7 @@ import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 import { EXIT } from '../exit-status.ts';
 import { formatPlace } from '../place.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
-import { formatLocalTime, formatSize, formatTimestamp, padToWidth } from '../terminal/format.ts';
+import { formatLocalTime, formatSize, formatTimestamp } from '../terminal/format.ts';
 
 export interface ListOptions extends DialOptions {
   readonly long?: boolean;
@@ -111,7 +111,7 @@ class LinePrinter implements Printer {
       await this.#context.write(`${painted}${end}`);
       return;
     }
-    const size = padToWidth(entry.type === 'file' ? formatSize(entry.size) : entry.type, 9, 'right');
+    const size = (entry.type === 'file' ? formatSize(entry.size) : entry.type).padStart(9);
     const target = entry.target === undefined ? '' : ` -> ${escapeText(entry.target)}`;
     await this.#context.write(`${size}  ${formatLocalTime(entry.mtimeUs / 1000)}  ${painted}${target}${end}`);
   }

@@ -17,7 +17,8 @@ import {
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
-import { formatUrl, parsePort } from '../place.ts';
+import { formatUrl } from '../place.ts';
+import { parsePort } from '../port.ts';
 import { findPassphrase } from '../secrets.ts';
 import { escapeJson, escapeLogLine, escapeText } from '../terminal/escape.ts';
 import { formatTimestamp } from '../terminal/format.ts';

@@ -13,7 +13,9 @@ export function escapeText(text: string): string {
  * made of, which on their own are escaped like every other invisible character.
  */
 export function escapeProse(text: string): string {
-  return text.replace(EMOJI_OR_UNSAFE, match => (EMOJI.test(match) ? match : escapeText(match)));
+  // Made on first need: the table of all emoji costs 30 ms.
+  emojiOrUnsafe ??= new RegExp(`\\p{RGI_Emoji}|${UNSAFE_CLASS}`, 'gv');
+  return text.replace(emojiOrUnsafe, match => (EMOJI.test(match) ? match : escapeText(match)));
 }
 
 /** One JSON document on one line. The value is untouched: what a terminal would act on is written as `\uXXXX`. */
@@ -75,6 +77,6 @@ const UNSAFE_CLASS =
   '[\\u{0}-\\u{1f}\\u{7f}-\\u{9f}\\u{2028}\\u{2029}\\u{fff9}-\\u{fffb}\\p{Bidi_Control}\\p{Default_Ignorable_Code_Point}\\p{Surrogate}]';
 const UNSAFE = new RegExp(UNSAFE_CLASS, 'gu');
 // Flag v, which knows emoji of several code points, cannot be written as a literal for our compile target.
-const EMOJI_OR_UNSAFE = new RegExp(`\\p{RGI_Emoji}|${UNSAFE_CLASS}`, 'gv');
+let emojiOrUnsafe: RegExp | undefined;
 const EMOJI = /^\p{Emoji}/u;
 const PLAIN_WORD = /^[^\s"\\=]+$/u;

@@ -1,5 +1,3 @@
-import stringWidth from 'string-width';
-
 /** Bytes as people read them: SI units, one decimal (`512 B`, `18.4 kB`). JSON gets the integer instead. */
 export function formatSize(bytes: number): string {
   let unit = 0;
@@ -39,34 +37,6 @@ export function formatLocalTime(unixMs: number): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
-}
-
-/** Columns that an escaped text takes on a terminal. */
-export function displayWidth(text: string): number {
-  return stringWidth(text);
-}
-
-/** Cuts an escaped text to at most `columns`, marking the cut with `…`; `keep` says which part stays readable. */
-export function truncateToWidth(text: string, columns: number, keep: 'start' | 'end' = 'start'): string {
-  if (columns <= 0) return '';
-  if (stringWidth(text) <= columns) return text;
-  const clusters = Array.from(new Intl.Segmenter().segment(text), part => part.segment);
-  if (keep === 'end') clusters.reverse();
-  const kept: string[] = [];
-  let used = 1;
-  for (const cluster of clusters) {
-    used += stringWidth(cluster);
-    if (used > columns) break;
-    kept.push(cluster);
-  }
-  return keep === 'end' ? `…${kept.reverse().join('')}` : `${kept.join('')}…`;
-}
-
-/** Fills with spaces to `columns`; a longer text is cut. */
-export function padToWidth(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
-  const cut = truncateToWidth(text, columns);
-  const fill = ' '.repeat(Math.max(0, columns - stringWidth(cut)));
-  return align === 'left' ? cut + fill : fill + cut;
 }
 
 function inTwoUnits(totalSeconds: number): string {

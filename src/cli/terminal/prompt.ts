@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
-import { LineError } from '../../index.ts';
+import { LineError } from '../../errors.ts';
 import { escapeText } from './escape.ts';
 
 /**

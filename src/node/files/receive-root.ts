@@ -19,6 +19,7 @@ import { encodeName } from '../../protocol/bytes/text.ts';
 import type { Entry } from '../../services/files/entry.ts';
 import { checkLinkTarget, checkPath, MAX_NAME_BYTES, quotePath } from '../../services/files/names.ts';
 import type { Attributes, ReceiveStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
+import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
 import { type Beneath, type Folder, isSame, type Place, readLink, type Walk } from './beneath.ts';
 import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
@@ -36,6 +37,10 @@ export class ReceiveRoot implements ReceiveStore {
   static async open(directory: string, options: { make?: boolean; walk?: Walk } = {}): Promise<ReceiveRoot> {
     if (options.make) translating(quotePath(directory), () => mkdirSync(directory, { recursive: true }));
     return new ReceiveRoot(openBeneath(directory, options.walk));
+  }
+
+  release(bytes: Uint8Array): void {
+    releaseMemory(bytes);
   }
 
   async stat(path: string): Promise<Entry | undefined> {

@@ -2,6 +2,7 @@ import { createConnection, type Socket } from 'node:net';
 import { LineError } from '../../errors.ts';
 import { onAbort } from '../../line/abort.ts';
 import type { Transport, TransportPeer, TransportSink } from '../../transports/transport.ts';
+import { releaseMemory } from '../memory.ts';
 import { toLineError } from '../node-errors.ts';
 
 /** Connects to `host` and `port`. Throws `UNREACHABLE` when nothing answers, `CANCELLED` or `TIMEOUT` by the signal. */
@@ -72,7 +73,7 @@ class TcpTransport implements Transport {
     this.#socket.cork();
     const last = segments.length - 1;
     for (let at = 0; at < last; at += 1) this.#socket.write(segments[at]!);
-    if (last >= 0) this.#socket.write(segments[last]!, () => this.#sink?.sent());
+    if (last >= 0) this.#socket.write(segments[last]!, () => this.#written(segments));
     this.#socket.uncork();
   }
 
@@ -96,6 +97,12 @@ class TcpTransport implements Transport {
     this.#sink = undefined;
     this.#reading?.stop();
     this.#socket.destroy();
+  }
+
+  /** The kernel has all of a record, and its memory is ours to give back. */
+  #written(segments: readonly Uint8Array[]): void {
+    for (const segment of segments) releaseMemory(segment);
+    this.#sink?.sent();
   }
 
   #failed(cause: unknown): void {

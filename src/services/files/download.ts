@@ -262,13 +262,14 @@ class Download {
     let position = fetched.offset;
     try {
       for (let bytes = await fetched.read(); bytes !== undefined; bytes = await fetched.read()) {
+        const count = bytes.length;
         if (writing.length >= MAX_WRITES_UNDER_WAY) await writing.shift();
-        const write = file.write(bytes, position);
+        const write = file.write(bytes, position).finally(() => this.#store.release?.(bytes));
         // It is awaited below or before the next one; until then its failure must not count as unhandled.
         write.catch(() => {});
         writing.push(write);
-        position += bytes.length;
-        this.#emit({ type: 'progress', path, bytes: bytes.length });
+        position += count;
+        this.#emit({ type: 'progress', path, bytes: count });
       }
     } finally {
       await Promise.allSettled(writing);

@@ -41,6 +41,8 @@ export interface ReceiveStore {
   finishFolder(path: string, attributes: Attributes): Promise<void>;
   /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
   makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
+  /** Takes memory that nobody uses any more, if the platform has a way to give it back at once. */
+  release?(bytes: Uint8Array): void;
   /** Starts a file under a temporary name beside `path`, whose folder is made if needed. */
   create(path: string): Promise<ReceivingFile>;
 }
