@@ -122,12 +122,14 @@ export class RecordPlan {
       // A message is never split, so it needs as much room as credit.
       return channel.neededCredit <= Math.min(channel.sendCredit.left, lane.left, record.room);
     };
+    // Asked before the interactive turns: a channel whose few bytes are in this very record is active too.
+    const isShared = this.#schedule.isShared;
     while (record.room >= MIN_ROOM_BYTES) {
       const channel = this.#schedule.takeTurn('interactive', canSend);
       if (channel === undefined || !this.#takeTurn(record, channel, SHARED_BULK_FRAME_BYTES, lane, flushed)) break;
     }
     if (record.room < MIN_ROOM_BYTES) return;
-    const budget = slow || this.#schedule.isShared ? SHARED_BULK_FRAME_BYTES : MAX_RECORD_BYTES - RECORD_MARGIN_BYTES;
+    const budget = slow || isShared ? SHARED_BULK_FRAME_BYTES : MAX_RECORD_BYTES - RECORD_MARGIN_BYTES;
     const channel = this.#schedule.takeTurn('bulk', canSend);
     if (channel !== undefined) this.#takeTurn(record, channel, budget, lane, flushed);
   }
