@@ -28,7 +28,10 @@ export class CommandContext {
   /** What is being done, for the first line of a failure: `cannot get notes.txt from lab`. */
   doing: string | undefined;
   phase: Phase = 'working';
+  /** What to try after a failure, where the command knows better than the code; `''` for nothing. */
   hint: string | undefined;
+  /** The display that holds lines of the terminal now: what is written must pass through it. */
+  display: { print(line: string): void } | undefined;
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
   #status: (() => void) | undefined;
@@ -62,8 +65,13 @@ export class CommandContext {
 
   /** A line for people on stderr; silent under `-q` and `--json`. */
   note(line: string): void {
-    if (this.options.quiet || this.options.json) return;
-    process.stderr.write(`${line}\n`);
+    if (!this.options.quiet && !this.options.json) this.tell(line);
+  }
+
+  /** A line on stderr in any case. The caller has escaped what is not its own. */
+  tell(line: string): void {
+    if (this.display === undefined) process.stderr.write(`${line}\n`);
+    else this.display.print(line);
   }
 
   /** As `note`, only with `-v`. */

@@ -41,7 +41,7 @@ export async function dial(
       host: place.host,
       port: place.port,
       passphrase: passphrase.text,
-      connectTimeoutMs: (options.connectTimeout ?? 10) * 1000,
+      connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
       agent: AGENT,
       signal: context.signal,
       onStage: stage => {
@@ -52,9 +52,30 @@ export async function dial(
     context.phase = 'working';
     context.detail(`logged in to ${name}; verifier ${connected.line.verifier}`);
     return connected;
+  } catch (thrown) {
+    throw tellMore(context, thrown, place, options);
   } finally {
     erase();
   }
+}
+
+/** What the command knows better than the library: the time it was given, and the way out of a key that changed. */
+function tellMore(
+  context: CommandContext,
+  thrown: unknown,
+  { host, port }: Pick<RemotePlace, 'host' | 'port'>,
+  options: DialOptions,
+): unknown {
+  if (!(thrown instanceof LineError)) return thrown;
+  if (thrown.code === 'PIN') {
+    const forget = `postern forget --port ${port} ${formatHost(host)}`;
+    context.hint = `if the server was set up anew, run: ${forget}; else somebody may be in between`;
+  }
+  if (thrown.code !== 'TIMEOUT') return thrown;
+  context.hint = 'check the address and the port, or allow more with --connect-timeout';
+  return new LineError('TIMEOUT', `no login within ${options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS} s`, {
+    cause: thrown,
+  });
 }
 
 /** Runs `work` over a line to `place` and closes the line afterwards, in good order if the work went well. */
@@ -75,3 +96,5 @@ export async function withLine<T>(
     throw thrown;
   }
 }
+
+const DEFAULT_TIMEOUT_SECONDS = 10;

@@ -17,7 +17,7 @@ export interface FailureContext {
   /** What failed and on which machine, as a phrase: `cannot get notes.txt from lab`. */
   readonly what?: string | undefined;
   readonly phase?: Phase | undefined;
-  /** What to try, where the command knows better than the code. */
+  /** What to try, where the command knows better than the code; `''` for nothing. */
   readonly hint?: string | undefined;
   /** How often `-v` was given; from 2 on, stacks are shown. */
   readonly verbose?: number | undefined;
@@ -26,8 +26,8 @@ export interface FailureContext {
 export function describeFailure(error: unknown, context: FailureContext = {}): Failure {
   const known = asLineError(error);
   const exit = exitStatusOf(known.code, context.phase);
-  const why = reason(known);
-  const hint = escapeOptional(context.hint) ?? hintFor(known);
+  const why = explainError(known);
+  const hint = (escapeOptional(context.hint) ?? hintFor(known)) || undefined;
   const what = escapeOptional(context.what);
   const message = what === undefined ? why : `${what}: ${why}`;
 
@@ -39,6 +39,14 @@ export function describeFailure(error: unknown, context: FailureContext = {}): F
   return { code: known.code, exit, lines, json };
 }
 
+/** Why it failed, in one escaped sentence: the error's own or that of its code, as `EXPLANATIONS` says. */
+export function explainError(error: LineError): string {
+  const { why, own = 'instead' } = EXPLANATIONS[error.code];
+  const said = withoutStop(escapeText(error.message));
+  if (said === '' || said === why || own === 'never') return why;
+  return own === 'instead' ? said : `${why} (${said})`;
+}
+
 /** What is thrown by others than us: an abort is a wish of the user, the rest a fault of ours. */
 function asLineError(error: unknown): LineError {
   if (error instanceof LineError) return error;
@@ -46,14 +54,6 @@ function asLineError(error: unknown): LineError {
   if (error.name === 'AbortError') return new LineError('CANCELLED', '', { cause: error });
   if (error.name === 'TimeoutError') return new LineError('TIMEOUT', '', { cause: error });
   return new LineError('INTERNAL', error.message, { cause: error });
-}
-
-/** The sentence of the code; the error's own, when it says more than the code does. */
-function reason(error: LineError): string {
-  const { why, exact } = EXPLANATIONS[error.code];
-  const own = withoutStop(escapeText(error.message));
-  if (own === '' || own === why) return why;
-  return exact ? own : `${why} (${own})`;
 }
 
 function hintFor(error: LineError): string | undefined {
@@ -83,8 +83,11 @@ function withoutStop(text: string): string {
 
 interface Explanation {
   readonly why: string;
-  /** The error's own sentence stands alone: the code's would only repeat it. */
-  readonly exact?: true;
+  /**
+   * What becomes of the error's own sentence: it stands `instead` of this one, as it says the same of the case at hand,
+   * `beside` it in brackets, or `never`, because it was meant for the other side.
+   */
+  readonly own?: 'instead' | 'beside' | 'never';
   readonly hint?: string;
 }
 
@@ -92,6 +95,7 @@ interface Explanation {
 export const EXPLANATIONS: Readonly<Record<LineErrorCode, Explanation>> = {
   AUTH: {
     why: 'the passphrase is wrong, or somebody interfered',
+    own: 'never',
     hint: 'compare the passphrase with the one that postern serve shows',
   },
   PIN: {
@@ -99,44 +103,49 @@ export const EXPLANATIONS: Readonly<Record<LineErrorCode, Explanation>> = {
     hint: 'if the server was set up anew, run postern forget HOST; else somebody may be in between',
   },
   BUSY: { why: 'the other side takes no logins just now', hint: 'try again later' },
-  GONE: { why: 'the code has been used or has run out', hint: 'ask for a new one' },
+  GONE: { why: 'the code has been used or has run out', own: 'never', hint: 'ask for a new one' },
   VERSION: { why: 'the two sides speak no common version of the protocol', hint: 'update the older postern' },
   UNREACHABLE: { why: 'nothing answers there', hint: 'check the address, the port, and that postern serve runs' },
-  TRUNCATED: { why: 'the line was lost', hint: 'run the same command again: it continues where it stopped' },
+  TRUNCATED: {
+    why: 'the line was lost',
+    own: 'beside',
+    hint: 'run the same command again: it continues where it stopped',
+  },
   TIMEOUT: { why: 'it took too long' },
   CANCELLED: { why: 'stopped' },
   CLOSED: { why: 'the line is closed' },
-  INTEGRITY: { why: 'what came over the line does not verify', hint: 'run the same command again' },
-  MALFORMED: { why: 'the other side sent what is no message of postern' },
-  PROTOCOL: { why: 'the other side broke the protocol' },
-  FLOW: { why: 'the other side sent more than it was allowed to' },
-  SIZE: { why: 'the other side announced more than is allowed' },
-  STATE: { why: 'the other side sent a message out of turn' },
-  UNSUPPORTED: { why: 'the other side does not know how to do this', hint: 'update the older postern' },
-  REFUSED: { why: 'the other side refused' },
+  INTEGRITY: { why: 'what came over the line does not verify', own: 'beside', hint: 'run the same command again' },
+  MALFORMED: { why: 'the other side sent what is no message of postern', own: 'beside' },
+  PROTOCOL: { why: 'the other side broke the protocol', own: 'beside' },
+  FLOW: { why: 'the other side sent more than it was allowed to', own: 'beside' },
+  SIZE: { why: 'the other side announced more than is allowed', own: 'beside' },
+  STATE: { why: 'the other side sent a message out of turn', own: 'beside' },
+  UNSUPPORTED: { why: 'the other side does not offer this', own: 'never', hint: 'update the older postern' },
+  REFUSED: { why: 'the other side refused', own: 'beside' },
   FORBIDDEN: {
     why: 'this is not allowed there',
+    own: 'beside',
     hint: 'postern may HOST shows what is; postern serve --allow grants it',
   },
   NOT_FOUND: { why: 'there is no such file or folder', hint: 'postern ls HOST shows what is there' },
   NOT_A_FILE: { why: 'this is not a plain file' },
   EXISTS: {
     why: 'there is something else under that name',
-    hint: 'choose one of --force, --update, --rename, --backup, --skip',
+    hint: 'choose one of --force, --update, --skip, or another destination',
   },
-  BAD_NAME: { why: 'this name may not be used', exact: true },
+  BAD_NAME: { why: 'this name may not be used' },
   CHANGED: { why: 'the file changed while it was sent', hint: 'run the same command again' },
   MISMATCH: { why: 'what came is not what was announced', hint: 'run the same command again' },
-  ACCESS: { why: 'the operating system refuses', exact: true },
+  ACCESS: { why: 'the operating system refuses' },
   NO_SPACE: {
     why: 'no space is left',
     hint: 'make room and run the same command again: it continues where it stopped',
   },
   TOO_MANY: { why: 'a limit is reached' },
   REVOKED: { why: 'the permission was taken back' },
-  SHUTDOWN: { why: 'the other side is shutting down', hint: 'run the same command again later' },
-  USAGE: { why: 'this makes no sense', exact: true, hint: 'see postern --help' },
-  INTERNAL: { why: 'an unexpected fault', hint: 'run it again with -vv for details' },
+  SHUTDOWN: { why: 'the other side is shutting down', own: 'never', hint: 'run the same command again later' },
+  USAGE: { why: 'this makes no sense', hint: 'see postern --help' },
+  INTERNAL: { why: 'an unexpected fault', own: 'beside', hint: 'run it again with -vv for details' },
 };
 
 const MAX_CAUSES = 8;

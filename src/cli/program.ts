@@ -16,15 +16,15 @@ export function buildProgram(makeContext: MakeContext): Command {
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    .showHelpAfterError('(see --help)')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`postern: ${text.replace(/^error: /, '')}`) })
+    // What is wrong with the command line is told by run.ts, like every other failure.
+    .configureOutput({ writeErr: () => {} })
     .addHelpText('after', EXAMPLES);
 
   connecting(program.command('serve').argument('[DIR]', 'folder to serve', '.'), 'serving')
     .summary('serve a folder to whoever knows the passphrase')
     .description('Serves DIR. Without a passphrase of yours one is drawn and shown; it lives for this run.')
-    .option('--listen <address>', 'ADDR:PORT or PORT; default all addresses, port 7678; port 0 takes any free one')
+    .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
     .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
     .action(async (dir: string, options, command) => {
       const { serve } = await import('./commands/serve.ts');

@@ -1,15 +1,17 @@
-import { type CommanderError, InvalidArgumentError } from 'commander';
+import type { CommanderError } from 'commander';
+import { LineError } from '../errors.ts';
 import { CommandContext, type OutputOptions } from './context.ts';
 import { EXIT, exitStatusOfSignal } from './exit-status.ts';
 import { describeFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
 import { takePassphrase } from './secrets.ts';
+import { explainUsage, orderArguments, seeHelp } from './usage.ts';
 
 /**
  * From arguments to an exit status:
  *
  *   1. The passphrase leaves the environment, signals get their handlers.
- *   2. Commander parses and runs one command of program.ts, which gets a `CommandContext`.
+ *   2. Commander parses (usage.ts puts its complaints into our words) and runs one command of program.ts, which gets a `CommandContext`.
  *   3. Whatever is thrown becomes lines on stderr and a status (failure.ts, exit-status.ts).
  */
 export async function runCommand(args: readonly string[]): Promise<void> {
@@ -22,26 +24,37 @@ export async function runCommand(args: readonly string[]): Promise<void> {
     context = new CommandContext(options, passphrase, stop.signal);
     return context;
   });
+  const ordered = orderArguments(args);
+  const verb = program.commands.map(command => command.name()).find(name => name === ordered[0]);
   let status: number = EXIT.ok;
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(ordered, { from: 'user' });
     status = context?.exitStatus ?? EXIT.ok;
   } catch (thrown) {
-    if (isCommanderExit(thrown)) status = thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    else if (signalled.by === undefined) status = reportFailure(thrown, context);
+    if (signalled.by === undefined) status = reportFailure(thrown, context, verb, ordered);
   }
   context?.close();
   process.exit(signalled.by === undefined ? status : exitStatusOfSignal(signalled.by));
 }
 
-function reportFailure(thrown: unknown, context: CommandContext | undefined): number {
-  const failure = describeFailure(thrown, {
+function reportFailure(
+  thrown: unknown,
+  context: CommandContext | undefined,
+  verb: string | undefined,
+  args: readonly string[],
+): number {
+  if (isParserExit(thrown) && thrown.exitCode === 0) return EXIT.ok;
+  const mistake = isParserExit(thrown) ? explainUsage(thrown.message, verb, args) : undefined;
+  const error = mistake?.error ?? thrown;
+  const isUsage = error instanceof LineError && error.code === 'USAGE';
+  const failure = describeFailure(error, {
     what: context?.doing,
     phase: context?.phase,
     verbose: context?.options.verbose,
-    hint: context?.hint,
+    hint: mistake?.hint ?? context?.hint ?? (isUsage ? seeHelp(verb) : undefined),
   });
-  if (context?.options.json) process.stderr.write(`${failure.json}\n`);
+  context?.close();
+  if (args.includes('--json')) process.stderr.write(`${failure.json}\n`);
   else process.stderr.write(`${failure.lines.join('\n')}\n`);
   return failure.exit;
 }
@@ -83,8 +96,9 @@ function handleBrokenPipe(): void {
   }
 }
 
-function isCommanderExit(thrown: unknown): thrown is CommanderError {
-  return thrown instanceof Error && 'exitCode' in thrown && !(thrown instanceof InvalidArgumentError);
+/** Told by its form, so that nothing of the parser is needed here but its type. */
+function isParserExit(thrown: unknown): thrown is CommanderError {
+  return thrown instanceof Error && 'exitCode' in thrown;
 }
 
 const TIDY_UP_MS = 3_000;

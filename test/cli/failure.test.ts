@@ -11,7 +11,7 @@ describe('describeFailure', () => {
     });
     expect({ exit, code }).toEqual({ exit: 5, code: 'UNREACHABLE' });
     expect(lines[0]).toBe('postern: cannot get notes.txt from lab');
-    expect(lines[1]).toMatch(/^postern: .*\(connection refused\)$/);
+    expect(lines[1]).toBe('postern: connection refused');
     expect(lines[2]).toMatch(/^hint: /);
   });
 
@@ -21,6 +21,14 @@ describe('describeFailure', () => {
       for (const line of lines) expect(line).toMatch(/^(postern|hint): [a-z].*[^.]$/);
       expect(Object.hasOwn(EXPLANATIONS, code)).toBe(true);
     }
+  });
+
+  it('lets its own sentence stand alone, beside that of the code, or not at all', () => {
+    const last = (code: 'EXISTS' | 'TRUNCATED' | 'AUTH') =>
+      describeFailure(new LineError(code, 'said'), { hint: '' }).lines.at(-1);
+    expect(last('EXISTS')).toBe('postern: said');
+    expect(last('TRUNCATED')).toMatch(/^postern: .+ \(said\)$/);
+    expect(last('AUTH')).not.toContain('said');
   });
 
   it('escapes whatever a peer can put into it, in text and in JSON (R-X1)', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatPlace, formatUrl, type Place, parsePlace, parsePort, parseRemote } from '../../src/cli/place.ts';
+import { formatPlace, formatUrl, type Place, parsePlace, parseRemote } from '../../src/cli/place.ts';
+import { parsePort } from '../../src/cli/port.ts';
 import { LineError } from '../../src/errors.ts';
 import { decodeName } from '../../src/protocol/bytes/text.ts';
 

@@ -1,11 +1,11 @@
 import { FilesClient, type Line, LineError } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { EXIT, exitStatusOf } from '../exit-status.ts';
+import { explainError } from '../failure.ts';
 import { parseRemote } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
 import { formatSize } from '../terminal/format.ts';
 import { ask, confirm } from '../terminal/prompt.ts';
-import { fetchTarget, type GetOptions } from './get.ts';
+import { fetchTarget, type GetOptions, statusOf } from './get.ts';
 import { resolveTargets } from './get-target.ts';
 import { TransferReport } from './transfer-report.ts';
 
@@ -33,15 +33,15 @@ export async function converse(context: CommandContext, line: Line, options: Get
     const source = { kind: 'remote' as const, host: '', port: 0, path: found.path, trailingSlash: false };
     const [target] = await resolveTargets([source], answer === '' ? suggested : answer, false);
     const report = new TransferReport(context, `get ${found.path}`);
+    context.doing = `cannot get ${found.path}`;
     try {
+      await report.show();
       await fetchTarget(context, files, target!, options, report);
-      report.finish();
+      await report.finish();
     } finally {
       report.close();
     }
-    await report.summarise();
-    const [failure] = report.failures;
-    context.exitStatus = failure === undefined ? EXIT.ok : exitStatusOf(failure.error.code);
+    context.exitStatus = statusOf(report);
     return;
   }
 }
@@ -53,7 +53,7 @@ async function look(context: CommandContext, files: FilesClient, name: string) {
     return { type: entry.type, size: entry.size, path };
   } catch (thrown) {
     if (!(thrown instanceof LineError) || !ASK_AGAIN.has(thrown.code)) throw thrown;
-    process.stderr.write(`${escapeText(name)}: ${escapeText(thrown.message)}\n`);
+    context.tell(`postern: ${escapeText(name)}: ${explainError(thrown)}`);
     return undefined;
   }
 }

@@ -11,6 +11,7 @@ import type { CommandContext } from '../context.ts';
 import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 import { EXIT, exitStatusOf } from '../exit-status.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
+import { requirePerson } from '../terminal/prompt.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { TransferReport } from './transfer-report.ts';
@@ -34,6 +35,7 @@ export interface GetOptions extends DialOptions {
 export async function get(context: CommandContext, texts: readonly string[], options: GetOptions): Promise<void> {
   if (texts.length === 1 && isBareHost(texts[0]!)) {
     const place = await remotePlace(texts[0]!, options);
+    requirePerson('which file', { noInput: context.options.input === false, answeredBy: ['HOST:PATH'] });
     context.doing = `cannot get from ${formatHost(place.host)}`;
     await withLine(context, place, options, ({ line }) => converse(context, line, options));
     return;
@@ -49,16 +51,22 @@ export async function get(context: CommandContext, texts: readonly string[], opt
   }
   const report = new TransferReport(context, `get ${sources.map(formatPlace).join(', ')}`);
   try {
-    for (const place of distinctHosts(sources)) {
+    const hosts = distinctHosts(sources);
+    for (const place of hosts) {
       const here = sources.filter(source => source.host === place.host && source.port === place.port);
       const targets = await resolveTargets(here, destination, sources.length > 1);
-      await withLine(context, place, options, ({ line }) => fetchAll(context, line, targets, options, report));
+      try {
+        await withLine(context, place, options, ({ line }) => fetchAll(context, line, targets, options, report));
+      } catch (thrown) {
+        // Of several machines one that cannot be reached does not keep us from the others.
+        if (!(thrown instanceof LineError) || context.phase !== 'connecting' || hosts.length === 1) throw thrown;
+        for (const { to } of targets) report.failed(to, thrown);
+      }
     }
-    report.finish();
+    await report.finish();
   } finally {
     report.close();
   }
-  await report.summarise();
   context.exitStatus = statusOf(report);
 }
 
@@ -71,11 +79,12 @@ async function fetchAll(
   report: TransferReport,
 ): Promise<void> {
   const files = new FilesClient(line);
+  await report.show();
   for (const target of targets) {
     try {
       await fetchTarget(context, files, target, options, report);
     } catch (thrown) {
-      if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code) || targets.length === 1) throw thrown;
+      if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code)) throw thrown;
       report.failed(target.to, thrown);
     }
   }
@@ -120,12 +129,11 @@ function policyOf(options: GetOptions): ConflictPolicy {
   return options.skip ? 'skip' : 'refuse';
 }
 
-/** One failure of one file keeps its own status; some of many are 3. */
-function statusOf(report: TransferReport): number {
-  const [first] = report.failures;
-  if (first === undefined) return EXIT.ok;
-  const onlyOne = report.failures.length === 1 && report.succeeded === 0;
-  return onlyOne ? exitStatusOf(first.error.code) : EXIT.partial;
+/** If some of it is there it is partly done; if all of it failed for the same reason that reason counts. */
+export function statusOf({ failures, succeeded }: TransferReport): number {
+  const statuses = new Set(failures.map(({ error }) => exitStatusOf(error.code)));
+  const [status = EXIT.ok] = statuses;
+  return statuses.size > 1 || (succeeded > 0 && failures.length > 0) ? EXIT.partial : status;
 }
 
 /** The last argument is where to put things, unless it is remote: then the current folder is. */

@@ -2,6 +2,7 @@ import { type Entry, encodeName, FilesClient, type Problem } from '../../node/in
 import type { CommandContext } from '../context.ts';
 import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 import { EXIT } from '../exit-status.ts';
+import { explainError } from '../failure.ts';
 import { formatPlace } from '../place.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
 import { formatLocalTime, formatSize, formatTimestamp } from '../terminal/format.ts';
@@ -43,11 +44,12 @@ async function printItem(context: CommandContext, printer: Printer, item: Entry 
     return;
   }
   context.exitStatus = EXIT.partial;
-  const { code, message } = item.error;
+  const { code } = item.error;
+  const message = explainError(item.error);
   if (context.options.json) {
     process.stderr.write(`${escapeJson({ type: 'error', path: shown(item.path), code, message })}\n`);
   } else {
-    process.stderr.write(`postern: ${escapeText(item.path)}: ${escapeText(message)}\n`);
+    process.stderr.write(`postern: ${escapeText(item.path)}: ${message}\n`);
   }
 }
 

@@ -7,11 +7,13 @@ import {
   LineError,
   listen,
   nodeCrypto,
+  offeredPermissions,
   PERMISSIONS,
   type Permission,
   publicKeyText,
   type RejectedLogin,
   type Server,
+  type Service,
   serveFolder,
   thisInstall,
 } from '../../node/index.ts';
@@ -39,17 +41,21 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
+  const services = [await openFolder(context, directory)];
   const server = await listen({
     host,
     port,
     passphrase: [passphrase],
-    services: [await serveFolder(directory)],
+    services,
     allow,
     install,
     agent: AGENT,
     onLine: line => log.line(line),
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
+  }).catch((thrown: unknown) => {
+    if (isPortInUse(thrown)) context.hint = 'another program listens there: choose another port, or 0 for any free one';
+    throw thrown;
   });
   const hostKey = (await install.hostKey()).publicKey;
   if (context.options.json) {
@@ -64,7 +70,7 @@ export async function serve(context: CommandContext, directory: string, options:
     // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
   } else {
-    announce(context, resolve(directory), server, host, allow, passphrase);
+    announce(context, resolve(directory), server, offeredPermissions(services, allow), passphrase);
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
@@ -75,18 +81,25 @@ function announce(
   context: CommandContext,
   directory: string,
   server: Server,
-  host: string | undefined,
-  allow: readonly Permission[],
+  offered: readonly Permission[],
   passphrase: Passphrase,
 ): void {
   const { colors } = context.stderr;
-  const writes = allow.includes('write') || allow.includes('delete');
-  process.stderr.write(
-    `serving ${escapeText(directory)}, ${writes ? 'for writing too' : 'read only'}, on port ${server.port}\n`,
-  );
+  context.note(`serving ${escapeText(directory)}, ${summarise(offered)}, on port ${server.port}`);
+  // Even under -q: nobody else knows it.
   if (passphrase.generated) process.stderr.write(`passphrase: ${colors.bold(passphrase.text)}\n`);
-  const url = formatUrl({ host: host ?? ownAddress(), port: server.port, path: '', trailingSlash: true });
-  context.note(`on the other machine:  npx postern get ${url}FILE`);
+  const isLocal = /^(?:127\.|::1$)/.test(server.address);
+  const host = /^(?:::|0\.0\.0\.0)$/.test(server.address) ? ownAddress() : server.address;
+  const url = formatUrl({ host, port: server.port, path: '', trailingSlash: true });
+  const verb = offered.includes('read') ? `get ${url}FILE` : `may ${url}`;
+  context.note(`on ${isLocal ? 'this' : 'the other'} machine:  npx postern ${verb}`);
+}
+
+/** What the files, and the machine behind them, are open to. */
+function summarise(offered: readonly Permission[]): string {
+  const powers = offered.filter(name => name !== 'chat' && name !== 'time');
+  if (powers.length === 0) return 'no files';
+  return powers.join() === 'read' ? 'read only' : `allowing ${powers.join(', ')}`;
 }
 
 /** One line an event on stderr; every field comes from outside and is escaped (R-X2). */
@@ -100,7 +113,7 @@ class ServeLog {
   line(line: Line): void {
     const { address, agent, key } = line.peer;
     this.#write('login', { address, agent, device: fingerprint(key) });
-    line.closed.then(error => this.#write('leave', { address, error: error?.code }));
+    void line.closed.then(error => this.#write('leave', { address, error: error?.code }));
   }
 
   rejected({ address, error, usedUpCode }: RejectedLogin): void {
@@ -121,6 +134,25 @@ class ServeLog {
       process.stderr.write(`${escapeLogLine(event, { time, ...fields })}\n`);
     }
   }
+}
+
+async function openFolder(context: CommandContext, directory: string): Promise<Service> {
+  try {
+    return await serveFolder(directory);
+  } catch (thrown) {
+    context.hint = 'name a folder of this machine';
+    throw thrown;
+  }
+}
+
+/** The library says `ACCESS`, as for a port that takes more rights. */
+function isPortInUse(thrown: unknown): boolean {
+  return (
+    thrown instanceof LineError &&
+    thrown.cause instanceof Error &&
+    'code' in thrown.cause &&
+    thrown.cause.code === 'EADDRINUSE'
+  );
 }
 
 async function choosePassphrase(context: CommandContext, options: ServeOptions): Promise<Passphrase> {

@@ -1,36 +1,48 @@
 import type { LineError, TransferEvent } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
+import { explainError } from '../failure.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
-import { formatSize } from '../terminal/format.ts';
+import { formatRate, formatSize } from '../terminal/format.ts';
 import { Progress, type ProgressItem } from '../terminal/progress.ts';
 import { type ProgressDisplay, progressMode, showProgress, systemDisplayClock } from '../terminal/progress-display.ts';
 
 /**
- * Tells of a transfer as it goes: the progress display, a line for each failure, JSON items, and the summary. Events go
+ * Tells of a transfer as it goes: the progress display, a line for each failure, JSON items, and the outcome. Events go
  * to stderr and items to stdout, because with files on disk stdout carries no data.
  */
 export class TransferReport {
   readonly failures: { readonly path: string; readonly error: LineError }[] = [];
   readonly #context: CommandContext;
-  readonly #progress: Progress;
-  readonly #display: ProgressDisplay;
+  readonly #label: string;
   readonly #active = new Map<string, ProgressItem>();
+  #progress: Progress | undefined;
+  #display: ProgressDisplay | undefined;
   #total = { bytes: 0, items: 0 };
   #counts = { received: 0, identical: 0, skipped: 0, bytes: 0 };
-  #lastReceived = '';
+  #lastPath = '';
+  /** The first failure waits: should nothing else come, it is the failure of the command and told as that. */
+  #heldLine: string | undefined;
 
   constructor(context: CommandContext, label: string) {
     this.#context = context;
-    this.#progress = new Progress(label, () => performance.now());
-    const { progress = 'auto', json = false, quiet = false } = context.options;
-    const mode = progressMode(progress, context.stderr, { json, quiet });
-    this.#display = showProgress(this.#progress, mode, {
+    this.#label = label;
+  }
+
+  /** From here on it shows how far it is: not before login, so that a question for the passphrase stands alone. */
+  async show(): Promise<void> {
+    if (this.#display !== undefined) return;
+    this.#progress = new Progress(this.#label, () => performance.now());
+    const { progress = 'auto', json = false, quiet = false } = this.#context.options;
+    const mode = progressMode(progress, this.#context.stderr, { json, quiet });
+    const display = await showProgress(this.#progress, mode, {
       stream: process.stderr,
-      style: context.stderr,
+      style: this.#context.stderr,
       clock: systemDisplayClock,
     });
-    context.whenAsked(() => this.#display.printStatus());
-    context.onClose(() => this.#display.close());
+    this.#display = display;
+    this.#context.display = display;
+    this.#context.whenAsked(() => display.printStatus());
+    this.#context.onClose(() => display.close());
   }
 
   /** Files that are there now, whether they came or were there already. */
@@ -42,10 +54,10 @@ export class TransferReport {
     switch (event.type) {
       case 'found':
         this.#total = { bytes: this.#total.bytes + event.size, items: this.#total.items + 1 };
-        this.#progress.expect(this.#total);
+        this.#progress?.expect(this.#total);
         return;
       case 'started':
-        this.#active.set(event.path, this.#progress.begin(event.path, event.size));
+        if (this.#progress !== undefined) this.#active.set(event.path, this.#progress.begin(event.path, event.size));
         return;
       case 'progress':
         this.#active.get(event.path)?.advance(event.bytes);
@@ -64,55 +76,67 @@ export class TransferReport {
   failed(path: string, error: LineError): void {
     this.#active.get(path)?.end('failed');
     this.#active.delete(path);
+    const isFirst = this.failures.length === 0 && this.succeeded === 0;
     this.failures.push({ path, error });
-    if (this.#context.options.json) {
-      this.#item({ type: 'item', path, outcome: 'failed', code: error.code, message: error.message });
-    } else {
-      this.#display.print(`postern: ${escapeText(path)}: ${escapeText(error.message)}`);
-    }
+    const { code } = error;
+    const message = explainError(error);
+    if (this.#context.options.json) this.#item({ type: 'item', path, outcome: 'failed', code, message });
+    this.#tellHeld();
+    this.#heldLine = this.#context.options.json
+      ? escapeJson({ type: 'error', path, code, message })
+      : `postern: ${escapeText(path)}: ${message}`;
+    if (!isFirst) this.#tellHeld();
   }
 
-  /** Everything has been tried; with failures the display ends without saying 100 %. */
-  finish(): void {
-    if (this.failures.length === 0) this.#progress.finish();
+  /** Takes the display away and tells the outcome. Throws the one failure of a transfer in which nothing else happened. */
+  async finish(): Promise<void> {
+    const failed = this.failures.length;
+    if (failed === 0) this.#progress?.finish();
+    this.close();
+    const { received, identical, skipped, bytes } = this.#counts;
+    if (this.#context.options.json) {
+      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes });
+    }
+    if (this.#heldLine !== undefined) throw this.failures[0]!.error;
+    this.#context.note(failed > 0 ? `postern: ${failed} of ${failed + this.succeeded} failed` : this.#outcome());
   }
 
   close(): void {
-    this.#display.close();
+    this.#display?.close();
+    this.#context.display = undefined;
   }
 
-  async summarise(): Promise<void> {
+  /** `notes.txt  18.4 kB  100 %  done, verified`. */
+  #outcome(): string {
     const { received, identical, skipped, bytes } = this.#counts;
-    const failed = this.failures.length;
-    if (this.#context.options.json) {
-      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes });
-      return;
-    }
-    if (failed > 0) this.#context.note(`${failed} of ${failed + this.succeeded} failed`);
-    else if (received === 0 && identical > 0) this.#context.note('everything is there already, identical');
-    else if (received === 1 && identical + skipped === 0 && !this.#context.stderr.redraw) {
-      this.#context.note(`${escapeText(this.#lastReceived)}  ${formatSize(bytes)}  done, verified`);
-    } else {
-      this.#context.note(
-        `${received} received, ${formatSize(bytes)}${identical > 0 ? `, ${identical} identical` : ''}${
-          skipped > 0 ? `, ${skipped} left as they were` : ''
-        }; verified`,
-      );
-    }
+    const all = this.succeeded;
+    const name = all === 1 ? escapeText(this.#lastPath) : `${all} files`;
+    const others: string[] = [];
+    if (identical > 0) others.push(all === 1 ? 'identical' : `${identical} identical`);
+    if (skipped > 0) others.push(all === 1 ? 'left as it was' : `${skipped} left as they were`);
+    if (all === 0) return 'no files there, nothing to fetch';
+    if (received === 0) return `${name}  ${others.join(', ')}`;
+    const state = this.#progress?.snapshot();
+    if (state !== undefined && state.elapsedMs >= 1000) others.push(formatRate(state.bytesPerSecond));
+    return [name, formatSize(bytes), '100 %', ['done', 'verified', ...others].join(', ')].join('  ');
   }
 
   #finished(event: TransferEvent & { type: 'finished' }): void {
     const { path, size, outcome } = event;
-    const item = this.#active.get(path) ?? this.#progress.begin(path, size);
-    if (item.bytes < size) item.skip(size - item.bytes);
-    item.end('done');
+    this.#tellHeld();
+    const item = this.#active.get(path) ?? this.#progress?.begin(path, size);
+    if (item !== undefined && item.bytes < size) item.skip(size - item.bytes);
+    item?.end('done');
     this.#active.delete(path);
     this.#counts[outcome] += 1;
-    if (outcome === 'received') {
-      this.#counts.bytes += size;
-      this.#lastReceived = path;
-    }
+    this.#lastPath = path;
+    if (outcome === 'received') this.#counts.bytes += size;
     if (this.#context.options.json) this.#item({ type: 'item', path, size, outcome });
+  }
+
+  #tellHeld(): void {
+    if (this.#heldLine !== undefined) this.#context.tell(this.#heldLine);
+    this.#heldLine = undefined;
   }
 
   /** Order is kept by the stream; a reader that stops is met by the broken pipe. */

@@ -1,7 +1,7 @@
 import type { StreamStyle } from './colors.ts';
 import { escapeJson } from './escape.ts';
-import { displayWidth, formatSize, formatTimestamp, truncateToWidth } from './format.ts';
-import { type Progress, type ProgressItem, type ProgressSnapshot, progressParts, statusLine } from './progress.ts';
+import { formatTimestamp } from './format.ts';
+import { type Progress, type ProgressSnapshot, statusLine } from './progress.ts';
 
 export type ProgressMode = 'bar' | 'plain' | 'json' | 'none';
 export type ProgressChoice = 'auto' | ProgressMode;
@@ -15,7 +15,7 @@ export interface ProgressDisplay {
   resume(): void;
   /** One line about now, for SIGUSR1 and SIGINFO; in every mode. */
   printStatus(): void;
-  /** Ends the display. The last line stays if the progress is finished, else nothing is left on the screen. */
+  /** Ends the display and leaves nothing of it on the screen: the outcome is told by whoever owns it. */
   close(): void;
 }
 
@@ -51,17 +51,15 @@ export function progressMode(
   return style.redraw ? 'bar' : 'plain';
 }
 
-export function showProgress(progress: Progress, mode: ProgressMode, target: DisplayTarget): ProgressDisplay {
-  switch (mode) {
-    case 'bar':
-      return new BarDisplay(progress, target);
-    case 'plain':
-      return new LineDisplay(progress, target, PLAIN_INTERVAL_MS, state => `${statusLine(state)}\n`);
-    case 'json':
-      return new LineDisplay(progress, target, JSON_INTERVAL_MS, state => jsonStatus(state, target.clock.wallMs()));
-    case 'none':
-      return new LineDisplay(progress, target, undefined, state => `${statusLine(state)}\n`);
-  }
+export async function showProgress(
+  progress: Progress,
+  mode: ProgressMode,
+  target: DisplayTarget,
+): Promise<ProgressDisplay> {
+  if (mode !== 'bar') return new LineDisplay(progress, mode, target);
+  // Loaded here, because knowing the width of every character costs 50 ms.
+  const { BarDisplay } = await import('./progress-bar.ts');
+  return new BarDisplay(progress, target);
 }
 
 export const systemDisplayClock: DisplayClock = {
@@ -73,26 +71,28 @@ export const systemDisplayClock: DisplayClock = {
   },
 };
 
-/** Plain and JSON: a line at the start, at an interval, and at the end. Without an interval only when asked. */
-class LineDisplay implements ProgressDisplay {
+/**
+ * JSON has a line at the start, each second, and at the end. Plain has one after a second and then each ten: what is done
+ * sooner needs none beside its outcome. None has a line only when it is asked for.
+ */
+export class LineDisplay implements ProgressDisplay {
   readonly #progress: Progress;
+  readonly #mode: Exclude<ProgressMode, 'bar'>;
   readonly #target: DisplayTarget;
-  readonly #format: (state: ProgressSnapshot) => string;
   readonly #stopTimer: (() => void) | undefined;
+  #seconds = 0;
   #closed = false;
 
-  constructor(
-    progress: Progress,
-    target: DisplayTarget,
-    intervalMs: number | undefined,
-    format: (state: ProgressSnapshot) => string,
-  ) {
+  constructor(progress: Progress, mode: Exclude<ProgressMode, 'bar'>, target: DisplayTarget) {
     this.#progress = progress;
+    this.#mode = mode;
     this.#target = target;
-    this.#format = format;
-    if (intervalMs === undefined) return;
-    this.printStatus();
-    this.#stopTimer = target.clock.every(intervalMs, () => this.printStatus());
+    if (mode === 'none') return;
+    if (mode === 'json') this.printStatus();
+    this.#stopTimer = target.clock.every(1000, () => {
+      this.#seconds += 1;
+      if (mode === 'json' || this.#seconds === 1 || this.#seconds % PLAIN_INTERVAL_SECONDS === 0) this.printStatus();
+    });
   }
 
   print(line: string): void {
@@ -104,143 +104,21 @@ class LineDisplay implements ProgressDisplay {
   resume(): void {}
 
   printStatus(): void {
-    this.#target.stream.write(this.#format(this.#progress.snapshot()));
+    const state = this.#progress.snapshot();
+    const line = this.#mode === 'json' ? jsonStatus(state, this.#target.clock.wallMs()) : statusLine(state);
+    this.print(line);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#stopTimer === undefined) return;
-    this.#stopTimer();
-    this.printStatus();
+    this.#stopTimer?.();
+    if (this.#mode === 'json') this.printStatus();
   }
-}
-
-/**
- * The bar: one line of the whole and up to three of active files, drawn again in place.
- *
- * Between two drawings the cursor rests at the start of the last line. A terminal that gets narrower wraps the lines above
- * it, and how many rows they take then follows from their widths. (At the start of the first line nothing would have to
- * be counted, but xterm.js moves the cursor down for lines that wrap below it.) The cursor is never hidden: there is
- * nothing to restore should we be killed.
- */
-class BarDisplay implements ProgressDisplay {
-  readonly #progress: Progress;
-  readonly #target: DisplayTarget;
-  readonly #stopTimer: () => void;
-  readonly #onResize = () => {
-    this.#resized = true;
-  };
-  readonly #onExit = () => this.#clear();
-  #drawn = '';
-  #widthsAbove: number[] = [];
-  /** The terminal may have wrapped what stands there, so the next drawing is due even if it is the same. */
-  #resized = false;
-  #state: 'drawing' | 'paused' | 'closed' = 'drawing';
-
-  constructor(progress: Progress, target: DisplayTarget) {
-    this.#progress = progress;
-    this.#target = target;
-    this.#stopTimer = target.clock.every(REDRAW_MS, () => this.#draw());
-    target.stream.on('resize', this.#onResize);
-    process.on('exit', this.#onExit);
-    this.#draw();
-  }
-
-  print(line: string): void {
-    this.#clear();
-    this.#target.stream.write(`${line}\n`);
-    this.#draw();
-  }
-
-  pause(): void {
-    if (this.#state !== 'drawing') return;
-    this.#clear();
-    this.#state = 'paused';
-  }
-
-  resume(): void {
-    if (this.#state !== 'paused') return;
-    this.#state = 'drawing';
-    this.#draw();
-  }
-
-  printStatus(): void {
-    this.print(statusLine(this.#progress.snapshot()));
-  }
-
-  close(): void {
-    if (this.#state === 'closed') return;
-    this.#stopTimer();
-    this.#target.stream.off('resize', this.#onResize);
-    process.off('exit', this.#onExit);
-    this.#clear();
-    this.#state = 'closed';
-    const state = this.#progress.snapshot();
-    if (state.finished) this.#target.stream.write(`${totalLine(state, this.#columns())}\n`);
-  }
-
-  #draw(): void {
-    if (this.#state !== 'drawing') return;
-    const columns = this.#columns();
-    const state = this.#progress.snapshot();
-    const rows = Math.max(0, Math.min(ACTIVE_ROWS, this.#target.style.rows() - 2));
-    const lines = [totalLine(state, columns), ...state.active.slice(0, rows).map(item => itemLine(item, columns))];
-    const drawing = lines.map(line => line + ERASE_LINE_REST).join('\n');
-    if (drawing === this.#drawn && !this.#resized) return;
-    this.#target.stream.write(`${this.#toFirstLine()}${drawing}${ERASE_BELOW}\r`);
-    this.#drawn = drawing;
-    this.#widthsAbove = lines.slice(0, -1).map(displayWidth);
-    this.#resized = false;
-  }
-
-  #clear(): void {
-    if (this.#drawn === '') return;
-    this.#target.stream.write(this.#toFirstLine() + ERASE_BELOW);
-    this.#drawn = '';
-    this.#widthsAbove = [];
-  }
-
-  #toFirstLine(): string {
-    const columns = this.#target.style.columns();
-    const rows = this.#widthsAbove.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
-    return rows === 0 ? '\r' : `\r\u001b[${rows}A`;
-  }
-
-  /** One less than there are: a character in the last column makes some terminals wrap and others not. */
-  #columns(): number {
-    return this.#target.style.columns() - 1;
-  }
-}
-
-/** Label, bar and figures; with little room first the bar goes, then the label is cut, then the figures. */
-function totalLine(state: ProgressSnapshot, columns: number): string {
-  const figures = progressParts(state).join('  ');
-  const room = columns - displayWidth(figures);
-  const label = truncateToWidth(state.label, Math.max(room - 2, Math.min(MIN_LABEL_COLUMNS, columns)));
-  const barRoom = room - displayWidth(label) - 6;
-  const bar =
-    state.percent !== undefined && !state.finished && barRoom >= BAR_COLUMNS ? `  ${drawBar(state.percent)}` : '';
-  return truncateToWidth(`${label}${bar}  ${figures}`, columns);
-}
-
-function drawBar(percent: number): string {
-  const filled = Math.floor((percent / 100) * BAR_COLUMNS);
-  return `[${'#'.repeat(filled)}${'-'.repeat(BAR_COLUMNS - filled)}]`;
-}
-
-/** The end of a path says more than its beginning, so that end stays. */
-function itemLine(item: ProgressItem, columns: number): string {
-  const size =
-    item.totalBytes === undefined
-      ? formatSize(item.bytes)
-      : `${formatSize(item.bytes)} of ${formatSize(item.totalBytes)}`;
-  const name = truncateToWidth(item.name, Math.max(columns - displayWidth(size) - 4, MIN_LABEL_COLUMNS), 'end');
-  return truncateToWidth(`  ${name}  ${size}`, columns);
 }
 
 function jsonStatus(state: ProgressSnapshot, wallMs: number): string {
-  const line = escapeJson({
+  return escapeJson({
     type: 'status',
     time: formatTimestamp(wallMs),
     label: state.label,
@@ -253,14 +131,6 @@ function jsonStatus(state: ProgressSnapshot, wallMs: number): string {
     bytes_per_second: Math.round(state.bytesPerSecond),
     seconds_left: state.secondsLeft === undefined ? null : Math.ceil(state.secondsLeft),
   });
-  return `${line}\n`;
 }
 
-const ERASE_LINE_REST = '\u001b[K';
-const ERASE_BELOW = '\u001b[J';
-const REDRAW_MS = 100;
-const PLAIN_INTERVAL_MS = 10_000;
-const JSON_INTERVAL_MS = 1_000;
-const ACTIVE_ROWS = 3;
-const BAR_COLUMNS = 20;
-const MIN_LABEL_COLUMNS = 8;
+const PLAIN_INTERVAL_SECONDS = 10;

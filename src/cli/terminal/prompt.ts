@@ -47,6 +47,11 @@ export function canAsk(options: Pick<PromptOptions, 'noInput'> = {}): boolean {
   }
 }
 
+/** Throws what a question would throw where nobody can be asked: before work that would be in vain. */
+export function requirePerson(question: string, options: PromptOptions): void {
+  if (!canAsk(options)) throw nobodyToAsk(question, options, undefined);
+}
+
 async function converse(question: string, silent: boolean, options: PromptOptions): Promise<string> {
   // Loaded here, because most runs ask nothing. From here to the race nothing waits, so no abort goes unheard.
   const { read } = await import('read');

@@ -1,16 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  displayWidth,
   formatDuration,
   formatLocalTime,
   formatRate,
   formatSize,
   formatTimeLeft,
   formatTimestamp,
-  padToWidth,
-  truncateToWidth,
 } from '../../../src/cli/terminal/format.ts';
+import { displayWidth, padToWidth, truncateToWidth } from '../../../src/cli/terminal/width.ts';
 
 describe('sizes and times', () => {
   it.each([
