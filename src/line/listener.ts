@@ -56,15 +56,16 @@ export class Listener {
     this.#sessions.add(session);
     login.begin(session);
     session.start();
-    session.closed.then(error => {
+    void session.closed.then(error => {
       this.#sessions.delete(session);
       login.connectionEnded();
       if (login.isOpen) return;
-      this.#options.onRejected?.({
+      const rejected = {
         address: transport.peer.label,
         error: error ?? new LineError('TRUNCATED', 'the connection ended before login'),
         usedUpCode: login.usedUpCode,
-      });
+      };
+      this.#tell(() => this.#options.onRejected?.(rejected));
     });
   }
 
@@ -116,12 +117,22 @@ export class Listener {
     );
     session.ready.then(
       opened => {
-        line = new Line(session, opened);
-        this.#options.onLine?.(line);
+        const made = new Line(session, opened);
+        line = made;
+        this.#tell(() => this.#options.onLine?.(made));
       },
       () => {}, // A login that failed is told when its connection is gone.
     );
     return session;
+  }
+
+  /** Calls a function of the options; what it throws is a fault on our side of the line, and no connection's end. */
+  #tell(action: () => void): void {
+    try {
+      action();
+    } catch (thrown) {
+      this.#options.onFault?.(thrown);
+    }
   }
 
   /** One device has a bounded number of lines; a line too many is ended, not the older ones. */
@@ -129,7 +140,7 @@ export class Listener {
     const device = encodeBase64url(peerKey);
     const count = (this.#linesOfDevice.get(device) ?? 0) + 1;
     this.#linesOfDevice.set(device, count);
-    session.closed.then(() => {
+    void session.closed.then(() => {
       const left = this.#linesOfDevice.get(device)! - 1;
       if (left === 0) this.#linesOfDevice.delete(device);
       else this.#linesOfDevice.set(device, left);
@@ -170,7 +181,8 @@ class Login implements LoginGate {
     this.#clock = clock;
     this.#transport = transport;
     this.#ticket = admission.arrive(this.#transport.peer.source, clock.now(), () =>
-      this.#session?.abort(new LineError('BUSY', 'too many connections are logging in', { retryAfterSeconds: 1 })),
+      // It has no place any more, so it must be gone at once: lingering connections would be bounded by nothing.
+      this.#session?.drop(new LineError('BUSY', 'too many connections are logging in', { retryAfterSeconds: 1 })),
     );
   }
 

@@ -68,10 +68,22 @@ export class Pump implements TransportSink {
     }
   }
 
+  /** Ends everything now, also what `fail` or `finish` left lingering: nobody is waited for to read the last words. */
+  drop(error: LineError): void {
+    if (this.#state === 'running') {
+      this.#state = 'flushing';
+      const { segments, delayed } = this.#endpoint.farewell(error);
+      this.#owner.lineFailed(error);
+      if (!delayed) this.#transport.write(segments);
+    }
+    this.#destroy();
+  }
+
   /** CLOSE has been sent and read, or need not be waited for: closes once what is queued has gone out. */
   finish(): void {
     if (this.#state !== 'running') return;
-    this.#flush();
+    // No channel sends any more, so what is left is bounded by what we owe, and must go out however full the socket is.
+    this.#flush(Number.POSITIVE_INFINITY);
     this.#state = 'flushing';
     this.#sendLast([]);
   }
@@ -114,10 +126,10 @@ export class Pump implements TransportSink {
 
   // ── Sending ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #flush(): void {
+  #flush(maxQueuedBytes?: number): void {
     if (this.#state !== 'running') return;
     const isSlow = this.#pace.isSlow;
-    const limit = isSlow ? SLOW_SOCKET_QUEUE_BYTES : SOCKET_QUEUE_BYTES;
+    const limit = maxQueuedBytes ?? (isSlow ? SLOW_SOCKET_QUEUE_BYTES : SOCKET_QUEUE_BYTES);
     while (this.#transport.queuedBytes < limit) {
       let record: Uint8Array[] | undefined;
       try {

@@ -68,8 +68,9 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     );
   }
 
-  /** Starts reading; an initiator sends HELLO. */
+  /** Starts reading; an initiator sends HELLO. Does nothing on a session that was ended before. */
   start(): void {
+    if (this.#phase !== 'login') return;
     this.#pump.start();
     if (this.#options.role === 'initiator') this.#pump.send([this.#endpoint.start()]);
   }
@@ -122,6 +123,11 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     this.#pump.fail(error, REJECT_DELAY_MIN_MS + this.#options.randomFraction() * spanMs);
   }
 
+  /** As `abort`, but waits for nobody to read the last words. */
+  drop(error: LineError): void {
+    this.#pump.drop(error);
+  }
+
   // ── EndpointEvents ────────────────────────────────────────────────────────────────────────────────────────────────
 
   handshakeBytes(segments: Uint8Array[]): void {
@@ -146,6 +152,8 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   }
 
   channelOpened(state: ChannelState, request: JsonObject): void {
+    // The frame before it, in the same record, may have ended the line.
+    if (this.#phase === 'over') return;
     const kind = readText(request, 'kind', 64);
     const channel = new Channel(this, state, kind, request);
     this.#channels.set(state.id, channel);

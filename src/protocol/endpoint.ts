@@ -252,6 +252,7 @@ function rejectFor(error: LineError): Uint8Array[] {
   switch (error.code) {
     case 'BUSY':
     case 'SHUTDOWN':
+    case 'CANCELLED':
       return [encodeReject(REJECT.BUSY, error.retryAfterSeconds ?? 1)];
     case 'TIMEOUT':
     case 'TRUNCATED':
