@@ -20,6 +20,7 @@ export class FilesClient {
     const channel = this.#line.open(KIND.stat, encodePath(path), options);
     try {
       const answer = await channel.readMessage();
+      if (readText(answer, 't', 16) !== 'entry') throw notDue();
       return { ...decodeEntry(asObject(answer['entry'])), path: '' };
     } finally {
       channel.reset();
@@ -38,7 +39,7 @@ export class FilesClient {
         const message = await channel.readMessage();
         const type = readText(message, 't', 16);
         if (type === 'done') return;
-        if (type !== 'entries') throw new LineError('PROTOCOL', 'a message that is not due');
+        if (type !== 'entries') throw notDue();
         yield readList(message, 'entries', MAX_ENTRIES_PER_MESSAGE).map(decodeListed);
       }
     } finally {
@@ -76,12 +77,15 @@ export class FilesClient {
     try {
       for (;;) {
         const message = await channel.readMessage();
-        if (readText(message, 't', 16) === 'hashing') options.onProgress?.(readInteger(message, 'bytes'));
-        else {
-          const digest = decodeBase64url(readText(message, 'sha256', 64));
-          if (digest.length !== 32) throw new LineError('MALFORMED', 'a hash of a wrong length');
-          return digest;
+        const type = readText(message, 't', 16);
+        if (type === 'hashing') {
+          options.onProgress?.(readInteger(message, 'bytes'));
+          continue;
         }
+        if (type !== 'hash') throw notDue();
+        const digest = decodeBase64url(readText(message, 'sha256', 64));
+        if (digest.length !== 32) throw new LineError('MALFORMED', 'a hash of a wrong length');
+        return digest;
       }
     } finally {
       channel.reset();
@@ -90,7 +94,7 @@ export class FilesClient {
 
   /** Many files over one channel, asked for ahead and answered in order. */
   fetcher(options: FileOptions = {}): Fetcher {
-    return new Fetcher(this.#line.open(KIND.get, {}, { priority: 'interactive', signal: options.signal }));
+    return new Fetcher(() => this.#line.open(KIND.get, {}, { priority: 'interactive', signal: options.signal }));
   }
 }
 
@@ -143,6 +147,10 @@ function decodeListed(value: unknown): Entry | Problem {
     if (!(thrown instanceof LineError)) throw thrown;
     return { path: entry.path, error: thrown };
   }
+}
+
+function notDue(): LineError {
+  return new LineError('PROTOCOL', 'a message that is not due');
 }
 
 const MAX_ENTRIES_PER_MESSAGE = 10_000;

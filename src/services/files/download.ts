@@ -1,5 +1,5 @@
 import { LineError } from '../../errors.ts';
-import { toLineError } from '../../line/abort.ts';
+import { abortError, toLineError } from '../../line/abort.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { FilesClient } from './client.ts';
 import { type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
@@ -79,6 +79,9 @@ class Download {
   readonly #conflicts: ConflictOptions;
   readonly #steps = new BoundedQueue<Step>(MAX_STEPS_AHEAD);
   readonly #fetcher: Fetcher;
+  /** Ends whatever the planner waits for once the receiver has failed. */
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
 
   constructor(files: FilesClient, store: ReceiveStore, request: DownloadRequest, options: DownloadOptions) {
@@ -86,13 +89,15 @@ class Download {
     this.#store = store;
     this.#request = request;
     this.#options = options;
+    const { signal } = options;
+    this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
     this.#conflicts = {
       policy: options.conflict ?? 'refuse',
       checksum: options.checksum === true,
       makeSha256: options.makeSha256,
-      signal: options.signal,
+      signal: this.#signal,
     };
-    this.#fetcher = files.fetcher({ signal: options.signal });
+    this.#fetcher = files.fetcher({ signal: this.#signal });
   }
 
   async run(): Promise<DownloadSummary> {
@@ -103,6 +108,7 @@ class Download {
     try {
       await this.#receive();
     } finally {
+      this.#stop.abort();
       this.#steps.leave();
       this.#fetcher.close();
       await planning;
@@ -114,7 +120,7 @@ class Download {
 
   async #plan(): Promise<void> {
     const { from, to } = this.#request;
-    const root = await this.#files.stat(from, { signal: this.#options.signal });
+    const root = await this.#files.stat(from, { signal: this.#signal });
     if (root.type === 'folder') await this.#planFolder(root);
     else if (root.type === 'file') await this.#planFile(from, to, root);
     else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
@@ -136,8 +142,9 @@ class Download {
         await this.#steps.give({ kind: 'finish-folder', to: last.to, entry: last.entry });
       }
     };
-    for await (const batch of this.#files.list(from, { recursive: true, signal: this.#options.signal })) {
+    for await (const batch of this.#files.list(from, { recursive: true, signal: this.#signal })) {
       for (const item of batch) {
+        if (this.#signal.aborted) throw abortError(this.#signal);
         await leaveUntil(item.path);
         const target = join(to, item.path);
         try {
@@ -227,14 +234,16 @@ class Download {
       await this.#storeFile(step, fetched);
     } catch (thrown) {
       this.#fail(step.to, thrown);
-      // The answers behind this one are still wanted: read on to them. If the line itself is at fault, this throws.
+      // The answers behind this one are still wanted. If the line itself is at fault, this throws.
       if (fetched === undefined) throw thrown;
-      while (fetched.isOpen) await fetched.read();
+      await this.#fetcher.skip();
     }
   }
 
   async #storeFile(step: Step & { kind: 'file' }, fetched: FetchedFile): Promise<void> {
     const { entry } = fetched;
+    // What was listed is what was judged and agreed to (R-F5).
+    if (entry.size !== step.entry.size) throw new LineError('CHANGED', 'the file changed after it was listed');
     this.#emit({ type: 'started', path: step.to, size: entry.size });
     const file = await this.#store.create(step.to);
     try {
@@ -281,7 +290,7 @@ class Download {
   async #verify(from: string, file: ReceivingFile, entry: Entry): Promise<void> {
     const written = { entry, read: file.read.bind(file), verifyUnchanged: async () => {}, close: async () => {} };
     const [theirs, ours] = await Promise.all([
-      this.#files.sha256(from, { signal: this.#options.signal }),
+      this.#files.sha256(from, { signal: this.#signal }),
       hashFile(written, this.#options.makeSha256),
     ]);
     if (theirs.some((byte, at) => byte !== ours[at])) {

@@ -1,8 +1,9 @@
 import { LineError } from '../../errors.ts';
+import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import { type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
 import type { Entry } from './entry.ts';
-import { asObject, decodeEntry, decodeFailure, encodeWant } from './messages.ts';
+import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from './messages.ts';
 
 /**
  * Asks for files over one channel and hands out the answers. Wants go ahead of answers, so that a thousand small files
@@ -10,26 +11,34 @@ import { asObject, decodeEntry, decodeFailure, encodeWant } from './messages.ts'
  * (R-F3). How many wants go ahead is for the caller to bound.
  */
 export class Fetcher {
-  readonly #channel: Channel;
-  readonly #asked: number[] = [];
+  readonly #openChannel: () => Channel;
+  #channel: Channel;
+  /** Without an answer yet. */
+  readonly #asked: Want[] = [];
   #nextId = 0;
   #current: FetchedFile | undefined;
+  #wanting: 'more' | 'no more' = 'more';
 
-  constructor(channel: Channel) {
-    this.#channel = channel;
+  constructor(openChannel: () => Channel) {
+    this.#openChannel = openChannel;
+    this.#channel = openChannel();
   }
 
   /** Asks for a file, or a part of it; returns the number under which `next` will give it. */
   want(path: string, offset = 0, length?: number): number {
-    const id = this.#nextId++;
-    this.#asked.push(id);
-    // A failure to send is a failure of the channel, which the next answer tells.
-    this.#channel.send(encodeWant({ id, path, offset, length })).catch(() => {});
-    return id;
+    if (!isCount(offset) || !(length === undefined || isCount(length))) {
+      throw new LineError('USAGE', 'offset and length are whole numbers from 0');
+    }
+    const want = { id: this.#nextId, path, offset, length };
+    this.#ask(want);
+    this.#asked.push(want);
+    this.#nextId += 1;
+    return want.id;
   }
 
   noMoreWants(): void {
-    // As in `want`.
+    this.#wanting = 'no more';
+    // As in `#ask`.
     this.#channel.end().catch(() => {});
   }
 
@@ -43,14 +52,39 @@ export class Fetcher {
     }
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes that nobody asked for');
     const id = readInteger(item, 'id');
-    if (id !== this.#asked.shift()) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
-    this.#current = FetchedFile.fromAnswer(this.#channel, id, item);
+    const want = this.#asked.shift();
+    if (id !== want?.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
+    this.#current = FetchedFile.fromAnswer(this.#channel, want, item);
     return this.#current;
+  }
+
+  /**
+   * Lets go of the current answer before its end, so that `next` may be called. A short rest is read; a long one is not
+   * worth its way: the channel is given up, and what is still unanswered is asked again on a new one. Throws what ended
+   * the channel, if that is over.
+   */
+  async skip(): Promise<void> {
+    const file = this.#current;
+    if (file === undefined) return;
+    if (!file.isOpen || file.bytesLeft <= MAX_BYTES_SKIPPED_BY_READING) {
+      await file.readOn();
+      return;
+    }
+    this.#current = undefined;
+    this.#channel.reset();
+    this.#channel = this.#openChannel();
+    for (const want of this.#asked) this.#ask(want);
+    if (this.#wanting === 'no more') this.noMoreWants();
   }
 
   /** Ends the channel, whatever is under way. May be called twice. */
   close(error?: LineError): void {
     this.#channel.reset(error);
+  }
+
+  #ask(want: Want): void {
+    // A failure to send is a failure of the channel, which the next answer tells.
+    this.#channel.send(encodeWant(want)).catch(() => {});
   }
 }
 
@@ -64,20 +98,23 @@ export class FetchedFile {
   readonly failure: LineError | undefined;
   readonly #channel: Channel;
   #received = 0;
-  #state: 'open' | 'ended' = 'open';
+  /** `broken`: the channel failed, or was ended because the host broke a rule. */
+  #state: 'open' | 'ended' | { readonly broken: unknown } = 'open';
 
-  static fromAnswer(channel: Channel, id: number, message: JsonObject): FetchedFile {
-    if (readText(message, 't', 16) === 'failed') {
-      return new FetchedFile(channel, id, NO_ENTRY, 0, 0, decodeFailure(message));
-    }
-    if (readText(message, 't', 16) !== 'file') throw new LineError('PROTOCOL', 'a message that is not due');
+  static fromAnswer(channel: Channel, want: Want, message: JsonObject): FetchedFile {
+    const type = readText(message, 't', 16);
+    if (type === 'failed') return new FetchedFile(channel, want.id, NO_ENTRY, 0, 0, decodeFailure(message));
+    if (type !== 'file') throw new LineError('PROTOCOL', 'a message that is not due');
     const entry = { ...decodeEntry(asObject(message['entry'])), path: '' };
     const offset = readInteger(message, 'offset');
     const length = readInteger(message, 'length');
-    if (entry.type !== 'file' || offset + length > entry.size) {
-      throw new LineError('PROTOCOL', 'an answer that contradicts itself');
+    // The part of the file that was asked for and no other: bytes elsewhere, or fewer of them, would pass as the whole.
+    const isAsked = offset === Math.min(want.offset, entry.size);
+    const isWhole = length === Math.min(want.length ?? entry.size, entry.size - offset);
+    if (entry.type !== 'file' || !isAsked || !isWhole) {
+      throw new LineError('PROTOCOL', 'an answer that contradicts itself or the question');
     }
-    return new FetchedFile(channel, id, entry, offset, length, undefined);
+    return new FetchedFile(channel, want.id, entry, offset, length, undefined);
   }
 
   private constructor(
@@ -101,27 +138,65 @@ export class FetchedFile {
     return this.#state === 'open';
   }
 
+  /** Announced and not yet here. */
+  get bytesLeft(): number {
+    return this.length - this.#received;
+  }
+
   /**
    * The next bytes, which belong to the caller, or `undefined` once all have come and the host has confirmed that the
-   * file did not change. Throws the host's failure, or `MISMATCH` for more or fewer bytes than announced.
+   * file did not change. Throws the host's failure, or `MISMATCH` for fewer bytes than announced. More bytes than that
+   * (`MISMATCH` too), and whatever else breaks the rules, end the channel.
    */
   async read(): Promise<Uint8Array | undefined> {
     if (this.#state === 'ended') return undefined;
-    const item = await this.#channel.read();
-    if (item instanceof Uint8Array) {
-      this.#received += item.length;
-      if (this.#received > this.length) throw new LineError('MISMATCH', 'more bytes came than were announced');
-      return item;
+    if (this.#state !== 'open') throw this.#state.broken;
+    let failure: LineError | undefined;
+    try {
+      const item = await this.#channel.read();
+      if (item instanceof Uint8Array) return this.#count(item);
+      failure = this.#decodeEnd(item);
+    } catch (thrown) {
+      this.#state = { broken: thrown };
+      this.#channel.reset(toLineError(thrown));
+      throw thrown;
     }
     this.#state = 'ended';
-    if (item === undefined) throw new LineError('PROTOCOL', 'the other side ended inside a file');
-    if (readInteger(item, 'id') !== this.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
-    const type = readText(item, 't', 16);
-    if (type === 'failed') throw decodeFailure(item);
-    if (type !== 'end') throw new LineError('PROTOCOL', 'a message that is not due');
-    if (this.#received !== this.length) throw new LineError('MISMATCH', 'fewer bytes came than were announced');
+    if (failure !== undefined) throw failure;
     return undefined;
+  }
+
+  /** Reads to the end and drops everything but what ended the channel. */
+  async readOn(): Promise<void> {
+    try {
+      while ((await this.read()) !== undefined);
+    } catch (thrown) {
+      if (this.#state !== 'ended') throw thrown;
+      // The host's failure of a file that is no longer wanted.
+    }
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
+    this.#received += bytes.length;
+    if (this.#received > this.length) throw new LineError('MISMATCH', 'more bytes came than were announced');
+    return bytes;
+  }
+
+  /** What ended the file, if not its last byte. */
+  #decodeEnd(message: JsonObject | undefined): LineError | undefined {
+    if (message === undefined) throw new LineError('PROTOCOL', 'the other side ended inside a file');
+    if (readInteger(message, 'id') !== this.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
+    const type = readText(message, 't', 16);
+    if (type === 'failed') return decodeFailure(message);
+    if (type !== 'end') throw new LineError('PROTOCOL', 'a message that is not due');
+    return this.bytesLeft === 0 ? undefined : new LineError('MISMATCH', 'fewer bytes came than were announced');
   }
 }
 
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+/** About what a fast line carries in one round trip. */
+const MAX_BYTES_SKIPPED_BY_READING = 1024 * 1024;
 const NO_ENTRY: Entry = { path: '', type: 'file', size: 0, mtimeUs: 0, mode: 0 };

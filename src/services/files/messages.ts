@@ -1,4 +1,4 @@
-import { LINE_ERROR_CODES, LineError, type LineErrorCode } from '../../errors.ts';
+import { LineError, type LineErrorCode } from '../../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
 import { decodeName, encodeName } from '../../protocol/bytes/text.ts';
@@ -57,9 +57,13 @@ export function encodeFailure(error: LineError): JsonObject {
   return { code: error.code, reason: error.message.slice(0, 512).toWellFormed() };
 }
 
+/**
+ * What is not for a host to say of a file counts as INTERNAL: at this side `PIN` and `AUTH` mean that this side has seen
+ * a wrong key, and tell a person what to do about it.
+ */
 export function decodeFailure(message: JsonObject): LineError {
   const code = readText(message, 'code', 32);
-  return new LineError(isErrorCode(code) ? code : 'INTERNAL', readText(message, 'reason', 1024));
+  return new LineError(isHostCode(code) ? code : 'INTERNAL', readText(message, 'reason', 1024));
 }
 
 export interface Want {
@@ -102,10 +106,29 @@ function isEntryType(type: string): type is EntryType {
   return type === 'file' || type === 'folder' || type === 'link' || type === 'other';
 }
 
-function isErrorCode(code: string): code is LineErrorCode {
-  return (LINE_ERROR_CODES as readonly string[]).includes(code);
+function isHostCode(code: string): code is LineErrorCode {
+  return (HOST_CODES as readonly string[]).includes(code);
 }
 
-const MAX_PATH_LENGTH = 4096;
+const HOST_CODES: readonly LineErrorCode[] = [
+  'TIMEOUT',
+  'CANCELLED',
+  'SIZE',
+  'UNSUPPORTED',
+  'REFUSED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'NOT_A_FILE',
+  'EXISTS',
+  'BAD_NAME',
+  'CHANGED',
+  'MISMATCH',
+  'ACCESS',
+  'NO_SPACE',
+  'TOO_MANY',
+  'SHUTDOWN',
+];
+/** More than a path may have (names.ts): one that is too long is one file's `BAD_NAME`, not the end of a listing. */
+const MAX_PATH_LENGTH = 8192;
 /** A control character becomes `\u001f`: six bytes. */
 const JSON_GROWTH = 6;

@@ -1,5 +1,4 @@
 import { LineError } from '../../errors.ts';
-import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { type JsonObject, readFlag } from '../../protocol/bytes/json.ts';
@@ -75,10 +74,10 @@ async function sendFiles(store: ReadStore, channel: Channel): Promise<void> {
     try {
       await sendFile(store, channel, want, buffers);
     } catch (thrown) {
-      const error = toLineError(thrown);
-      // A fault of ours ends the channel, where it is also reported; anything else concerns this one file.
-      if (error.code === 'INTERNAL') throw thrown;
-      await channel.send({ t: 'failed', id: want.id, ...encodeFailure(error) });
+      // A fault of ours ends the channel, where it is also reported. What the store tells concerns this one file, be it as
+      // INTERNAL: a disk has more ways to fail than we have names for.
+      if (!(thrown instanceof LineError)) throw thrown;
+      await channel.send({ t: 'failed', id: want.id, ...encodeFailure(thrown) });
     }
   }
 }
