@@ -1,0 +1,88 @@
+import { type IPty, spawn } from '@lydell/node-pty';
+import xterm from '@xterm/headless';
+import { onTestFinished } from 'vitest';
+import { type Environment, type Home, MAIN } from './command.ts';
+
+export interface TerminalOptions {
+  readonly cwd?: string;
+  readonly env?: Environment;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** The command in a real terminal, and what stands on its screen. */
+export class InTerminal {
+  readonly ended: Promise<{ status: number; signal: number | undefined }>;
+  /** All that was written, raw. */
+  raw = '';
+  readonly #pty: IPty;
+  readonly #screen: xterm.Terminal;
+  #waiting: (() => void)[] = [];
+  #isOver = false;
+
+  constructor(home: Home, args: readonly string[], options: TerminalOptions = {}) {
+    const size = { cols: options.columns ?? 100, rows: options.rows ?? 30 };
+    this.#screen = new xterm.Terminal({ ...size, allowProposedApi: true });
+    this.#pty = spawn(process.execPath, [MAIN, ...args], {
+      ...size,
+      cwd: options.cwd ?? home.path,
+      env: home.environment(options.env),
+    });
+    this.#pty.onData(data => {
+      this.raw += data;
+      this.#screen.write(data, () => this.#wake());
+    });
+    this.ended = new Promise(resolve => {
+      this.#pty.onExit(({ exitCode, signal }) => {
+        this.#isOver = true;
+        this.#screen.write('', () => {
+          this.#wake();
+          resolve({ status: exitCode, signal });
+        });
+      });
+    });
+    onTestFinished(async () => {
+      if (!this.#isOver) this.#pty.kill('SIGKILL');
+      await this.ended;
+    });
+  }
+
+  get pid(): number {
+    return this.#pty.pid;
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#pty.kill(name);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#pty.resize(columns, rows);
+    this.#screen.resize(columns, rows);
+  }
+
+  /** What stands on the screen, one string a line, without what is empty at the ends. */
+  screen(): string {
+    const buffer = this.#screen.buffer.active;
+    const lines: string[] = [];
+    for (let at = 0; at < buffer.length; at++) lines.push(buffer.getLine(at)!.translateToString(true));
+    return lines.join('\n').trimEnd();
+  }
+
+  /** Resolves when the screen shows what matches; rejects if the command ends without. */
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.screen());
+      if (found !== null) return found;
+      if (this.#isOver) throw new Error(`ended without ${pattern}:\n${this.screen()}`);
+      await new Promise<void>(resolve => this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
