@@ -81,7 +81,7 @@ export class Listener {
   }
 
   #makeSession(transport: Transport, login: Login): LineSession {
-    const { provider } = this.#options;
+    const { provider, onChannel } = this.#options;
     let line: Line | undefined;
     const session: LineSession = new LineSession(
       transport,
@@ -95,10 +95,13 @@ export class Listener {
           this.#rememberClient(opened);
           session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [] });
         },
-        onChannel: async channel => {
-          await session.ready;
-          await this.#options.onChannel?.(channel, line!);
-        },
+        onChannel:
+          onChannel === undefined
+            ? undefined
+            : async channel => {
+                await session.ready;
+                await onChannel(channel, line!);
+              },
         onFault: this.#options.onFault,
         randomFraction: () => provider.randomBytes(1)[0]! / 256,
       },

@@ -94,7 +94,7 @@ export class RecordPlan {
     if (record.byteLength === 0) return undefined;
     record.pad();
     for (const channel of flushed) onFlushed(channel);
-    return record;
+    return { pieces: gathered(record.pieces), byteLength: record.byteLength };
   }
 
   #takeControl(record: RecordFill): void {
@@ -216,11 +216,36 @@ class RecordFill {
   }
 }
 
+/**
+ * The same bytes with runs of small pieces copied into one each: what is sealed and written piece by piece costs more
+ * time and memory around a piece of forty bytes than in it. Bulk stays as it is.
+ */
+function gathered(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const result: Uint8Array[] = [];
+  for (let at = 0; at < pieces.length; ) {
+    let end = at;
+    let byteLength = 0;
+    for (; end < pieces.length && pieces[end]!.length <= SMALL_PIECE_BYTES; end += 1) byteLength += pieces[end]!.length;
+    if (end - at < 2) {
+      result.push(pieces[at++]!);
+      continue;
+    }
+    const run = new Uint8Array(byteLength);
+    for (let offset = 0; at < end; at += 1) {
+      run.set(pieces[at]!, offset);
+      offset += pieces[at]!.length;
+    }
+    result.push(run);
+  }
+  return result;
+}
+
 function takeWhileFitting(record: RecordFill, frames: Uint8Array[]): void {
   let taken = 0;
   while (taken < frames.length && record.fits(frames[taken]!)) record.add(frames[taken++]!);
   frames.splice(0, taken);
 }
 
+const SMALL_PIECE_BYTES = 1024;
 /** Below this the rest of a record is left empty. */
 const MIN_ROOM_BYTES = 1024;
