@@ -1,5 +1,5 @@
 import { LineError } from '../errors.ts';
-import { type JsonObject, readList } from '../protocol/bytes/json.ts';
+import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import { NONCE_BYTES } from '../protocol/handshake/messages.ts';
@@ -86,6 +86,7 @@ const DEFAULT_LOGIN_TIMEOUT_MS = 15_000;
 
 /** The server's first record carries SETTINGS and `welcome` together, so it is here when the line is ready. */
 function readAllowed(welcome: JsonObject | undefined): readonly string[] {
-  if (welcome === undefined || !Array.isArray(welcome['caps'])) return [];
-  return readList(welcome, 'caps', 64).filter((name): name is string => typeof name === 'string' && name.length <= 64);
+  const names = welcome?.['caps'];
+  if (!Array.isArray(names)) return [];
+  return names.slice(0, 64).filter((name): name is string => typeof name === 'string' && name.length <= 64);
 }

@@ -106,7 +106,7 @@ export class Listener {
         randomFraction: () => provider.randomBytes(1)[0]! / 256,
       },
       events =>
-        Endpoint.responder(provider, ourSettings(this.#options.agent), events, {
+        Endpoint.responder(provider, ourSettings(this.#options.agent, this.#budget.isShort), events, {
           staticKey: this.#options.staticKey,
           fresh: () => ({
             ephemeral: provider.generateKeyPair(),
@@ -120,6 +120,7 @@ export class Listener {
     );
     session.ready.then(
       opened => {
+        login.ready();
         const made = new Line(session, opened);
         line = made;
         this.#tell(() => this.#options.onLine?.(made));
@@ -228,6 +229,10 @@ class Login implements LoginGate {
   succeeded(): void {
     this.#stage = 'open';
     this.#ticket.succeeded();
+  }
+
+  /** SETTINGS has been read: only now is the time for logging in no longer counted. */
+  ready(): void {
     this.#stopTimers();
   }
 

@@ -1,5 +1,6 @@
 import { LineError } from '../../errors.ts';
 import type { Channel } from '../../line/channel.ts';
+import type { Line } from '../../line/line.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { type JsonObject, readFlag } from '../../protocol/bytes/json.ts';
 import type { Service } from '../service.ts';
@@ -22,12 +23,18 @@ import type { ReadStore, SourceFile } from './store.ts';
  * store's gate behind it.
  */
 export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
+  const loads = new WeakMap<Line, LineLoad>();
+  const loadOf = (line: Line): LineLoad => {
+    const load = loads.get(line) ?? new LineLoad();
+    loads.set(line, load);
+    return load;
+  };
   return {
     name: 'files',
     kinds: {
       [KIND.stat]: { permission: 'read', handle: channel => sendStat(store, channel) },
-      [KIND.list]: { permission: 'read', handle: channel => sendList(store, channel) },
-      [KIND.get]: { permission: 'read', handle: channel => sendFiles(store, channel) },
+      [KIND.list]: { permission: 'read', handle: (channel, line) => sendList(store, channel, loadOf(line)) },
+      [KIND.get]: { permission: 'read', handle: (channel, line) => sendFiles(store, channel, loadOf(line)) },
       [KIND.hash]: { permission: 'read', handle: channel => sendHash(store, channel, makeSha256) },
     },
   };
@@ -38,8 +45,17 @@ async function sendStat(store: ReadStore, channel: Channel): Promise<void> {
   await channel.send({ t: 'entry', entry: encodeEntry(entry) });
 }
 
-async function sendList(store: ReadStore, channel: Channel): Promise<void> {
+async function sendList(store: ReadStore, channel: Channel, load: LineLoad): Promise<void> {
   const path = requestedPath(channel.request);
+  const leave = load.enterListing();
+  try {
+    await sendEntries(store, channel, path);
+  } finally {
+    leave();
+  }
+}
+
+async function sendEntries(store: ReadStore, channel: Channel, path: string): Promise<void> {
   const message = new ListMessage(channel);
   for await (const batch of store.list(path, { recursive: readFlag(channel.request, 'recursive') })) {
     for (const item of batch) {
@@ -65,9 +81,18 @@ async function sendHash(store: ReadStore, channel: Channel, makeSha256: MakeSha2
 }
 
 /** Answers wants in their order: `file`, the bytes, `end`; or `failed` at the point where it failed. */
-async function sendFiles(store: ReadStore, channel: Channel): Promise<void> {
+async function sendFiles(store: ReadStore, channel: Channel, load: LineLoad): Promise<void> {
   channel.setPriority('bulk');
-  const buffers = new BulkBuffers();
+  const sending = load.enterSending();
+  const buffers = new BulkBuffers(sending.blockBytes);
+  try {
+    await answerWants(store, channel, buffers);
+  } finally {
+    sending.leave();
+  }
+}
+
+async function answerWants(store: ReadStore, channel: Channel, buffers: BulkBuffers): Promise<void> {
   for await (const item of channel) {
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes where a want is due');
     const want = decodeWant(item);
@@ -107,13 +132,14 @@ async function sendRange(
   buffers: BulkBuffers,
 ): Promise<void> {
   if (start === end) return;
+  const { blockBytes } = buffers;
   const readAt = (position: number, turn: number): Promise<number> =>
-    file.read(buffers.take(turn, Math.min(BLOCK_BYTES, end - position)), position);
+    file.read(buffers.take(turn, Math.min(blockBytes, end - position)), position);
   let turn = 0;
   let position = start;
   let reading = readAt(position, turn);
   for (;;) {
-    const wanted = Math.min(BLOCK_BYTES, end - position);
+    const wanted = Math.min(blockBytes, end - position);
     const count = await reading;
     if (count < wanted) throw new LineError('CHANGED', 'the file became shorter while it was sent');
     const block = buffers.take(turn, count);
@@ -136,14 +162,47 @@ async function sendRange(
 
 /** Two blocks in turn, made when a file needs them and as large as it needs. */
 class BulkBuffers {
+  readonly blockBytes: number;
   readonly #buffers: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
+
+  constructor(blockBytes: number) {
+    this.blockBytes = blockBytes;
+  }
 
   take(turn: number, byteLength: number): Uint8Array {
     const at = turn as 0 | 1;
     if (this.#buffers[at].length < byteLength) {
-      this.#buffers[at] = new Uint8Array(byteLength <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
+      this.#buffers[at] = new Uint8Array(byteLength <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : this.blockBytes);
     }
     return this.#buffers[at].subarray(0, byteLength);
+  }
+}
+
+/**
+ * What one line makes the host hold at once. Many channels of files get small blocks, and listings, each of which holds a
+ * descriptor per level, are counted, so that 256 channels cost tens of megabytes and not hundreds.
+ */
+class LineLoad {
+  #sending = 0;
+  #listing = 0;
+
+  enterSending(): { readonly blockBytes: number; leave(): void } {
+    this.#sending += 1;
+    const blockBytes = this.#sending <= MAX_LARGE_BLOCK_CHANNELS ? BLOCK_BYTES : SMALL_BLOCK_BYTES;
+    return {
+      blockBytes,
+      leave: () => {
+        this.#sending -= 1;
+      },
+    };
+  }
+
+  enterListing(): () => void {
+    if (this.#listing >= MAX_LISTINGS) throw new LineError('TOO_MANY', 'too many listings are under way on this line');
+    this.#listing += 1;
+    return () => {
+      this.#listing -= 1;
+    };
   }
 }
 
@@ -185,6 +244,9 @@ function checked(path: string): string {
 
 const BLOCK_BYTES = 1024 * 1024;
 const SMALL_BLOCK_BYTES = 64 * 1024;
+/** Channels of a line that send in blocks of 1 MiB; the others use 64 KiB. */
+const MAX_LARGE_BLOCK_CHANNELS = 4;
+const MAX_LISTINGS = 16;
 const HASH_REPORT_BYTES = 64 * 1024 * 1024;
 const MAX_LIST_WEIGHT = 60_000;
 const FAILURE_WEIGHT = 4_000;
