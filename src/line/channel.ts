@@ -76,7 +76,8 @@ export class Channel implements AsyncIterable<ChannelItem> {
 
   /**
    * The next item, or `undefined` when the peer has ended its direction. An array belongs to the caller; its credit goes
-   * back to the sender with the next call. One reader at a time.
+   * back to the sender with the next call, or at once when nothing can follow. One reader at a time. A channel must be
+   * read to its last item or `reset`: what lies unread holds back the whole line.
    */
   async read(): Promise<ChannelItem | undefined> {
     if (this.#waitingReader !== undefined) throw new LineError('USAGE', 'a channel has one reader at a time');
@@ -90,6 +91,7 @@ export class Channel implements AsyncIterable<ChannelItem> {
     }
     const piece = this.#received.shift()!;
     this.#heldBytes = piece.bytes.length;
+    this.#releaseLast();
     if (piece.kind === 'data') return piece.bytes;
     return decodeJson(piece.bytes);
   }
@@ -138,6 +140,7 @@ export class Channel implements AsyncIterable<ChannelItem> {
   /** @internal */
   peerEnded(): void {
     this.#receiving = 'ended';
+    this.#releaseLast();
     this.#wakeReader();
   }
 
@@ -184,6 +187,11 @@ export class Channel implements AsyncIterable<ChannelItem> {
     const wake = this.#waitingReader;
     this.#waitingReader = undefined;
     wake?.();
+  }
+
+  /** Nobody needs to come back after the last item, so its credit does not wait for that. */
+  #releaseLast(): void {
+    if (this.#receiving === 'ended' && this.#received.isEmpty) this.#releaseHeld();
   }
 
   #releaseHeld(): void {

@@ -96,8 +96,9 @@ export class MemoryTransport implements Transport {
   }
 
   #break(): void {
+    const other = this.#other!;
     this.#peerIsGone('broken');
-    this.#other!.#peerIsGone('broken');
+    other.#peerIsGone('broken');
   }
 
   #arrive(bytes: Uint8Array): void {
