@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { runCommand } from './run.ts';
-
-// Before anything else runs: without a handler of ours Node answers SIGUSR1 by opening its debugger.
+// Before anything else is loaded: without a handler of ours Node answers SIGUSR1 by opening its debugger.
 process.on('SIGUSR1', () => {});
 
+const { runCommand } = await import('./run.ts');
 await runCommand(process.argv.slice(2));

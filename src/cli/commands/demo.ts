@@ -69,18 +69,21 @@ class Tour {
   async #client(passphrase: string, args: readonly string[], expected = 0): Promise<void> {
     const command = `postern ${args.join(' ')}`;
     await this.#say(`\n$ ${command}`);
-    const child = spawn(process.execPath, [fileURLToPath(new URL('../main.js', import.meta.url)), ...args], {
+    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    // By a pipe: in an environment it would stand for as long as the process runs (R-A3).
+    const child = spawn(process.execPath, [main, ...args, '--password-file', '-'], {
       cwd: this.#home,
       env: {
         ...childEnvironment(process.env),
-        POSTERN_PASSWORD: passphrase,
         XDG_DATA_HOME: join(this.#home, 'data'),
         XDG_STATE_HOME: join(this.#home, 'state'),
         XDG_CONFIG_HOME: join(this.#home, 'config'),
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       signal: this.#context.signal,
     });
+    // One that ends without having read it is found by its status.
+    child.stdin.on('error', () => {}).end(passphrase);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {

@@ -32,7 +32,7 @@ export async function converse(context: CommandContext, line: Line, options: Get
     const answer = (await ask(`where should it go? [${suggested}]`, how)).trim();
     const source = { kind: 'remote' as const, host: '', port: 0, path: found.path, trailingSlash: false };
     const [target] = await resolveTargets([source], answer === '' ? suggested : answer, false);
-    const report = new TransferReport(context, `get ${found.path}`);
+    const report = new TransferReport(context, suggested);
     context.doing = `cannot get ${found.path}`;
     try {
       await report.show();

@@ -49,7 +49,7 @@ export async function get(context: CommandContext, texts: readonly string[], opt
   if (options.offset !== undefined || options.length !== undefined) {
     throw new LineError('USAGE', '--offset and --length go with DEST -');
   }
-  const report = new TransferReport(context, `get ${sources.map(formatPlace).join(', ')}`);
+  const report = new TransferReport(context, labelOf(sources));
   try {
     const hosts = distinctHosts(sources);
     for (const place of hosts) {
@@ -121,6 +121,13 @@ async function stream(context: CommandContext, sources: readonly RemotePlace[], 
       for await (const bytes of file.bytes) await context.write(bytes);
     });
   }
+}
+
+/** One thing by its own name, a whole share by its host; several only by their number: their names follow. */
+function labelOf(sources: readonly RemotePlace[]): string {
+  const [source] = sources;
+  if (source === undefined || sources.length > 1) return `${sources.length} places`;
+  return source.path.split('/').at(-1) || formatHost(source.host);
 }
 
 function policyOf(options: GetOptions): ConflictPolicy {

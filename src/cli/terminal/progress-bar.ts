@@ -69,8 +69,10 @@ export class BarDisplay implements ProgressDisplay {
     if (this.#state !== 'drawing') return;
     const columns = this.#columns();
     const state = this.#progress.snapshot();
+    // A single file has its name and its figures in the first line already.
+    const active = state.totalItems === 1 ? [] : state.active;
     const rows = Math.max(0, Math.min(ACTIVE_ROWS, this.#target.style.rows() - 2));
-    const lines = [totalLine(state, columns), ...state.active.slice(0, rows).map(item => itemLine(item, columns))];
+    const lines = [totalLine(state, columns), ...active.slice(0, rows).map(item => itemLine(item, columns))];
     const drawing = lines.map(line => line + ERASE_LINE_REST).join('\n');
     if (drawing === this.#drawn && !this.#resized) return;
     this.#target.stream.write(`${this.#toFirstLine()}${drawing}${ERASE_BELOW}\r`);

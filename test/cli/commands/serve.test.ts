@@ -49,7 +49,10 @@ describe('serve says that it is ready', () => {
   it('with the folder, what is allowed, the port, and the line to type', async () => {
     const server = serve([...LOCAL]);
     const [, port] = await server.until('stderr', /^serving .*\/share, read only, on port (\d+)$/m);
-    await server.until('stderr', new RegExp(`^on this machine: {2}npx postern get postern://127.0.0.1:${port}/FILE$`, 'm'));
+    await server.until(
+      'stderr',
+      new RegExp(`^on this machine: {2}npx postern get postern://127.0.0.1:${port}/FILE$`, 'm'),
+    );
     expect(server.stderr).not.toContain(PASSPHRASE);
     expect((await stop(server)).stdout).toBe('');
   });
@@ -254,7 +257,8 @@ describe('R-A3: the passphrase shows nowhere', () => {
     expect(wrong.status).toBe(4);
     expect(wrong.stdout + wrong.stderr).not.toContain('a-wrong-secret');
     const ended = await stop(server);
-    for (const output of [...outputs, ended.stdout, ended.stderr, wrong.stderr]) expect(output).not.toContain(PASSPHRASE);
+    for (const output of [...outputs, ended.stdout, ended.stderr, wrong.stderr])
+      expect(output).not.toContain(PASSPHRASE);
   });
 
   it.skipIf(process.platform !== 'linux')('in no list of processes', async () => {

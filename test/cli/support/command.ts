@@ -21,7 +21,7 @@ export interface RunOptions {
 
 export interface Ended {
   readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
+  readonly signal: string | null;
   readonly bytes: Buffer;
   readonly stdout: string;
   readonly stderr: string;
@@ -133,7 +133,9 @@ export function run(home: Home, args: readonly string[], options: RunOptions = {
 /** As `start`, for one test: whatever is left of the process at its end is killed. */
 export function startForTest(home: Home, args: readonly string[], options: RunOptions = {}): Running {
   const running = start(home, args, options);
-  onTestFinished(() => stop(running, 'SIGKILL'));
+  onTestFinished(async () => {
+    await stop(running, 'SIGKILL');
+  });
   return running;
 }
 

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Ended, Home, type RunOptions, type Running, run, start, stop } from './command.ts';
+import { type Ended, Home, type Running, type RunOptions, run, start, stop } from './command.ts';
 
 export interface Ready {
   readonly type: string;
