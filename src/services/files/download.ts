@@ -151,6 +151,7 @@ class Download {
           await this.#planItem(item, join(from, item.path), target);
           if (!('error' in item) && item.type === 'folder') open.push({ path: item.path, to: target, entry: item });
         } catch (thrown) {
+          if (this.#signal.aborted) throw thrown;
           this.#fail(target, thrown);
         }
       }
@@ -185,6 +186,7 @@ class Download {
       }
       replace = verdict.replace;
     } catch (thrown) {
+      if (this.#signal.aborted) throw thrown;
       this.#fail(to, thrown);
       return;
     }
@@ -223,6 +225,8 @@ class Download {
         this.#fail(step.to, thrown);
       }
     }
+    // The host's END: nothing came that was not asked for, and the line was there until the last.
+    await this.#fetcher.next();
   }
 
   async #receiveFile(step: Step & { kind: 'file' }): Promise<void> {
