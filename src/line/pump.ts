@@ -139,8 +139,8 @@ export class Pump implements TransportSink {
         return;
       }
       if (record === undefined) break;
-      this.#pace.queued(this.#transport.queuedBytes);
       this.#transport.write(record);
+      this.#pace.queued(this.#transport.queuedBytes);
     }
     this.#holdBackIfOwing();
   }
@@ -183,28 +183,43 @@ export interface PumpOwner {
   transportGone(): void;
 }
 
-/** Whether the socket takes bytes slowly: judged by how long one bulk record's worth takes to leave. */
+/**
+ * Whether the socket takes bytes slowly: it does when a short queue's worth takes it longer than 20 ms. Judged over so
+ * many bytes and not call by call, because node:net tells of everything it gathered into one system call at once, and
+ * all calls but the first would look quick.
+ */
 class SocketPace {
   readonly #clock: Clock;
-  #since: number | undefined;
+  #queuedBytes = 0;
+  #takenBytes = 0;
+  #sinceMs = 0;
   isSlow = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Bytes are about to be queued behind `queuedBytes`. */
+  /** Bytes were written, and this is the queue now. */
   queued(queuedBytes: number): void {
-    if (queuedBytes > 0) return;
-    this.#since = this.#clock.now();
+    if (this.#queuedBytes === 0) this.#restart();
+    this.#queuedBytes = queuedBytes;
   }
 
   /** The queue has fallen to `queuedBytes`. */
   progressed(queuedBytes: number): void {
-    if (this.#since === undefined) return;
-    const now = this.#clock.now();
-    this.isSlow = now - this.#since > SLOW_SOCKET_MS;
-    this.#since = queuedBytes > 0 ? now : undefined;
+    this.#takenBytes += Math.max(0, this.#queuedBytes - queuedBytes);
+    this.#queuedBytes = queuedBytes;
+    if (this.#takenBytes === 0) return;
+    const elapsedMs = this.#clock.now() - this.#sinceMs;
+    const isJudged = queuedBytes === 0 || this.#takenBytes >= SLOW_SOCKET_QUEUE_BYTES || elapsedMs > SLOW_SOCKET_MS;
+    if (!isJudged) return;
+    this.isSlow = elapsedMs > SLOW_SOCKET_MS;
+    this.#restart();
+  }
+
+  #restart(): void {
+    this.#takenBytes = 0;
+    this.#sinceMs = this.#clock.now();
   }
 }
 
