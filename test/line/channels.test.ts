@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../src/errors.ts';
+import { FRAME } from '../../src/protocol/channels/frame.ts';
 import { ManualClock } from '../../src/testing/manual-clock.ts';
-import { joinedLines } from '../support/lines.ts';
+import { joinedLines, makeListener } from '../support/lines.ts';
+import { dataFrame, endFrame, openFrame, resetFrame } from '../support/multiplexers.ts';
 import { outcome, settled } from '../support/session-ends.ts';
+import { Wire } from '../support/wire.ts';
 
 const KiB = 1024;
 const BIG_ANSWER = { text: 'x'.repeat(60 * KiB) };
@@ -111,4 +114,20 @@ describe('a channel', () => {
     expect(got).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
     await client.close();
   });
+});
+
+it('what a peer sends to handlers that do not read stays within the credit of the line, also behind END and RESET', async () => {
+  const clock = new ManualClock();
+  const listener = await makeListener({ clock, onChannel: () => new Promise(() => {}) });
+  const wire = await Wire.open(listener);
+  let sent = 0;
+  for (let id = 1; id < 100; id += 2) {
+    await wire.sendFrames(openFrame(id), dataFrame(id, 1_000_000), endFrame(id, 1_000_000), resetFrame(id));
+    sent += 1;
+    if (wire.frames().some(frame => frame.type === FRAME.CLOSE)) break;
+  }
+  expect(sent).toBe(Math.ceil((16 * 1024 * KiB) / 1_000_000));
+  wire.transport.destroy();
+  await settled();
+  expect(clock.pendingTimers).toBe(0);
 });

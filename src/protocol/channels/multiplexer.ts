@@ -383,13 +383,18 @@ export class Multiplexer {
     if (channel.sending === 'ended' && channel.receiving === 'ended') this.#forget(channel);
   }
 
-  /** After RESET either way: what was queued or unread is gone, and the lane gets back what the channel held of it. */
+  /**
+   * After RESET either way: what was queued is gone, and so is what was unread, which the lane gets back. Behind END it
+   * may still be read, and then its credit comes back as it is: else unread bytes would be bounded by nothing.
+   */
   #drop(channel: ChannelState): void {
+    const isReadable = channel.receiving === 'ended';
     channel.sending = 'ended';
     channel.receiving = 'ended';
     channel.queue.length = 0;
     channel.queuedBytes = 0;
     this.#forget(channel);
+    if (isReadable) return;
     const { unread } = channel.receiveWindow;
     channel.receiveWindow.consume(unread);
     this.#consumeLane(unread);

@@ -267,6 +267,19 @@ describe('credit of channels that are gone', () => {
     }
   });
 
+  it('is not given back by RESET behind END, while what was sent before may still be read', () => {
+    const side = TestMultiplexer.ready();
+    for (let id = 1; id < 17; id += 2) {
+      const frames = [openFrame(id), dataFrame(id, 128 * KiB), endFrame(id, 128 * KiB), resetFrame(id)];
+      expect(side.receive(...frames)).toBeUndefined();
+    }
+    expect(grants(side)).toEqual({});
+    side.consume(side.channels.get(1)!, 128 * KiB);
+    expect(grants(side)).toEqual({ 0: 1 * MiB + 128 * KiB });
+    expect(side.receive(openFrame(17), dataFrame(17, 128 * KiB), openFrame(19))).toBeUndefined();
+    expect(side.receive(dataFrame(19, 1))).toBe('FLOW');
+  });
+
   it('is never announced for a channel that the peer cannot know any more', () => {
     const side = TestMultiplexer.ready();
     side.receive(openFrame(1), dataFrame(1, 100 * KiB));
