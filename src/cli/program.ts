@@ -21,28 +21,46 @@ export function buildProgram(makeContext: MakeContext): Command {
     .configureOutput({ writeErr: () => {} })
     .addHelpText('after', EXAMPLES);
 
-  connecting(program.command('serve').argument('[DIR]', 'folder to serve', '.'), 'serving')
+  // In the order of help: what is used most comes first.
+  for (const add of [addServe, addLs, addGet, addPing, addMay, addForget, addDemo]) add(program, makeContext);
+  return program;
+}
+
+function addServe(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('serve')
+    .argument('[DIR]', 'folder to serve', '.')
     .summary('serve a folder to whoever knows the passphrase')
     .description('Serves DIR. Without a passphrase of yours one is drawn and shown; it lives for this run.')
     .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
     .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
-    .action(async (dir: string, options, command) => {
+    .action(async (dir: string, options, ran) => {
       const { serve } = await import('./commands/serve.ts');
-      await serve(makeContext(options), dir, command.opts());
+      await serve(makeContext(options), dir, ran.opts());
     });
+  connecting(command, 'serving');
+}
 
-  connecting(program.command('ls').argument('<place>', 'HOST, HOST:PATH or postern://HOST/PATH'))
+function addLs(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('ls')
+    .argument('<place>', 'HOST, HOST:PATH or postern://HOST/PATH')
     .summary('list a folder')
     .description('Lists a folder of the other machine.')
     .option('-l, --long', 'with type, size and time')
     .option('-R, --recursive', 'folders with all that is in them')
     .option('-0, --null', 'names end with NUL in place of a newline')
-    .action(async (place: string, options, command) => {
+    .action(async (place: string, options, ran) => {
       const { list } = await import('./commands/ls.ts');
-      await list(makeContext(options), place, command.opts());
+      await list(makeContext(options), place, ran.opts());
     });
+  connecting(command);
+}
 
-  connecting(program.command('get').argument('<place...>', 'HOST:PATH… [DEST]; DEST - is standard output'))
+function addGet(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('get')
+    .argument('<place...>', 'HOST:PATH… [DEST]; DEST - is standard output')
     .summary('download files and folders')
     .description('Downloads files and folders. With no path it asks which file, as a conversation.')
     .addOption(new Option('--force', 'replace what differs').conflicts(['update', 'skip']))
@@ -52,46 +70,65 @@ export function buildProgram(makeContext: MakeContext): Command {
     .option('--fsync', 'force each file to the disk before it gets its name')
     .option('--offset <bytes>', 'with DEST -: begin at this byte', parseCount)
     .option('--length <bytes>', 'with DEST -: at most so many bytes', parseCount)
-    .action(async (places: string[], options, command) => {
+    .addHelpText('after', GET_EXAMPLES)
+    .action(async (places: string[], options, ran) => {
       const { get } = await import('./commands/get.ts');
-      await get(makeContext(options), places, command.opts());
+      await get(makeContext(options), places, ran.opts());
     });
+  connecting(command);
+}
 
-  connecting(program.command('ping').argument('<place>', 'HOST'))
+function addPing(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('ping')
+    .argument('<place>', 'HOST')
     .summary('measure reach, login and round trips')
     .description('Tells how long it takes to reach HOST, to log in, and to ask and be answered.')
     .option('-c, --count <n>', 'round trips', parseCount, 5)
-    .action(async (place: string, options, command) => {
+    .action(async (place: string, options, ran) => {
       const { ping } = await import('./commands/ping.ts');
-      await ping(makeContext(options), place, command.opts());
+      await ping(makeContext(options), place, ran.opts());
     });
+  connecting(command);
+}
 
-  connecting(program.command('may').argument('<place>', 'HOST'))
+function addMay(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('may')
+    .argument('<place>', 'HOST')
     .summary('what you may do there')
     .description('Tells what this passphrase may do on HOST.')
-    .action(async (place: string, options, command) => {
+    .action(async (place: string, options, ran) => {
       const { may } = await import('./commands/may.ts');
-      await may(makeContext(options), place, command.opts());
+      await may(makeContext(options), place, ran.opts());
     });
+  connecting(command);
+}
 
-  output(program.command('forget').argument('<place>', 'HOST'))
+function addForget(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('forget')
+    .argument('<place>', 'HOST')
     .summary('forget the key of a server')
     .description('Forgets the key that was pinned for HOST at the first login; with --port only that of one port.')
     .option('-p, --port <n>', 'only this port', parsePort)
-    .action(async (place: string, options, command) => {
+    .action(async (place: string, options, ran) => {
       const { forget } = await import('./commands/forget.ts');
-      await forget(makeContext(options), place, command.opts());
+      await forget(makeContext(options), place, ran.opts());
     });
+  output(command);
+}
 
-  output(program.command('demo'))
+function addDemo(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('demo')
     .summary('a tour on this machine alone')
     .description('Serves a folder on loopback, lists and fetches it from a second process, and checks what came.')
     .action(async options => {
       const { demo } = await import('./commands/demo.ts');
       await demo(makeContext(options));
     });
-
-  return program;
+  output(command);
 }
 
 /** Options of every command. */
@@ -138,3 +175,10 @@ Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
   postern get lab:photos /media/usb/        fetch a folder`;
+
+const GET_EXAMPLES = `
+Examples:
+  postern get lab:notes.txt                 into the current folder
+  postern get lab:photos /media/usb/        a folder
+  postern get lab:backup.tar - | tar x      straight into another program
+  postern get lab                           be asked which file`;

@@ -1,8 +1,8 @@
 import { KnownPeers, LineError } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { remotePlace } from '../dial.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
+import { remotePlace } from './dial.ts';
 
 /** Forgets the pinned key of a server: the next login pins anew what it meets. */
 export async function forget(context: CommandContext, text: string, options: { port?: number }): Promise<void> {

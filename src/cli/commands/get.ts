@@ -8,10 +8,10 @@ import {
   makeSha256,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 import { EXIT, exitStatusOf } from '../exit-status.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
 import { requirePerson } from '../terminal/prompt.ts';
+import { type DialOptions, remotePlace, withLine } from './dial.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { TransferReport } from './transfer-report.ts';

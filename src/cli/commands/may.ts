@@ -1,7 +1,7 @@
 import type { CommandContext } from '../context.ts';
-import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
+import { type DialOptions, remotePlace, withLine } from './dial.ts';
 
 /** What this passphrase may do there. */
 export async function may(context: CommandContext, text: string, options: DialOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import type { CommandContext } from '../context.ts';
-import { type DialOptions, dial, remotePlace } from '../dial.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
+import { type DialOptions, dial, remotePlace } from './dial.ts';
 
 export interface PingOptions extends DialOptions {
   readonly count: number;

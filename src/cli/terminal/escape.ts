@@ -8,16 +8,6 @@ export function escapeText(text: string): string {
   return text.replace(UNSAFE, visible);
 }
 
-/**
- * For what people write to each other: as `escapeText`, but a standard emoji keeps the joiners and selectors that it is
- * made of, which on their own are escaped like every other invisible character.
- */
-export function escapeProse(text: string): string {
-  // Made on first need: the table of all emoji costs 30 ms.
-  emojiOrUnsafe ??= new RegExp(`\\p{RGI_Emoji}|${UNSAFE_CLASS}`, 'gv');
-  return text.replace(emojiOrUnsafe, match => (EMOJI.test(match) ? match : escapeText(match)));
-}
-
 /** One JSON document on one line. The value is untouched: what a terminal would act on is written as `\uXXXX`. */
 export function escapeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, asUtf16);
@@ -73,10 +63,7 @@ const SHORT_ESCAPES = new Map([
  * Controls (C0, DEL, C1), both Unicode line ends, everything that is invisible by definition (bidi controls, zero-width
  * characters, tags, fillers, selectors), annotation marks, and halves of surrogate pairs.
  */
-const UNSAFE_CLASS =
+export const UNSAFE_CLASS =
   '[\\u{0}-\\u{1f}\\u{7f}-\\u{9f}\\u{2028}\\u{2029}\\u{fff9}-\\u{fffb}\\p{Bidi_Control}\\p{Default_Ignorable_Code_Point}\\p{Surrogate}]';
 const UNSAFE = new RegExp(UNSAFE_CLASS, 'gu');
-// Flag v, which knows emoji of several code points, cannot be written as a literal for our compile target.
-let emojiOrUnsafe: RegExp | undefined;
-const EMOJI = /^\p{Emoji}/u;
 const PLAIN_WORD = /^[^\s"\\=]+$/u;

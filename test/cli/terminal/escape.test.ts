@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { escapeJson, escapeLogLine, escapeProse, escapeText } from '../../../src/cli/terminal/escape.ts';
+import { escapeJson, escapeLogLine, escapeText } from '../../../src/cli/terminal/escape.ts';
+import { escapeProse } from '../../../src/cli/terminal/escape-prose.ts';
 import { decodeName } from '../../../src/protocol/bytes/text.ts';
 
 /** Written by code point, apart from the properties that the implementation asks for. */

@@ -1,9 +1,9 @@
-import { type ConnectedLine, connect, LineError, readConfig } from '../node/index.ts';
-import type { CommandContext } from './context.ts';
-import { formatHost, parseRemote, type RemotePlace } from './place.ts';
-import { obtainPassphrase } from './secrets.ts';
-import { escapeText } from './terminal/escape.ts';
-import { AGENT } from './version.ts';
+import { type ConnectedLine, connect, LineError, readConfig } from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { formatHost, parseRemote, type RemotePlace } from '../place.ts';
+import { obtainPassphrase } from '../secrets.ts';
+import { escapeText } from '../terminal/escape.ts';
+import { AGENT } from '../version.ts';
 
 /** Options of commands that dial. */
 export interface DialOptions {
