@@ -17,12 +17,18 @@ export const DEFAULT_PORT = 7678;
  * Dials `host` over TCP and logs in with the passphrase. At the first login the server's key is pinned for this host and
  * port; from then on another key is `PIN`. A server that is `BUSY` is tried again until `connectTimeoutMs` is up.
  *
- * Throws `UNREACHABLE`, `AUTH`, `PIN`, `BUSY`, `VERSION`, `TIMEOUT`, `CANCELLED`.
+ * Throws `UNREACHABLE`, `AUTH`, `PIN`, `BUSY`, `VERSION`, `TIMEOUT`, `CANCELLED`, and `USAGE` for options that make no
+ * sense.
  */
 export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   const { host, port = DEFAULT_PORT, realm = '', install = thisInstall() } = options;
   keepFreedMemory();
-  const deadline = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
+  const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  if (!isIntegerWithin(port, 1, 65_535)) throw new LineError('USAGE', 'a port is a whole number from 1 to 65535');
+  if (!isIntegerWithin(timeoutMs, 1, MAX_CONNECT_TIMEOUT_MS)) {
+    throw new LineError('USAGE', 'connectTimeoutMs is a whole number from 1, and at most 24 days');
+  }
+  const deadline = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const [prs, staticKey, pin] = await Promise.all([
     stretchPassphrase(nodeCrypto, options.passphrase, realm),
@@ -40,11 +46,17 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
       checkServerKey: key => checkPin(pin?.publicKey, key),
       onChannel: options.onChannel,
       agent: options.agent,
+      timeoutMs,
       signal,
     });
   });
-  // Only now: the server has proven that it knows the passphrase.
-  if (pin === undefined) await install.pins.remember(host, port, connected.line.peer.key);
+  try {
+    // Only now: the server has proven that it knows the passphrase.
+    if (pin === undefined) await install.pins.remember(host, port, connected.line.peer.key);
+  } catch (thrown) {
+    connected.line.abort(new LineError('CANCELLED', 'the other side cancelled'));
+    throw thrown;
+  }
   return connected;
 }
 
@@ -97,6 +109,12 @@ async function untilAdmitted(
 /** REJECT is not authenticated, so it may not make us wait for long without asking. */
 const MAX_RETRY_AFTER_SECONDS = 60;
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+/** A timer of Node holds no more. */
+const MAX_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
+
+function isIntegerWithin(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
+}
 
 function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array): void {
   if (pinned === undefined || Buffer.compare(pinned, shown) === 0) return;

@@ -20,9 +20,15 @@ import { acceptedTcp } from './transports/tcp.ts';
  * Throws `USAGE` for options that make no sense and `ACCESS` when the address cannot be had.
  */
 export async function listen(options: ListenOptions): Promise<Server> {
-  const { install = thisInstall() } = options;
+  const { install = thisInstall(), port = DEFAULT_PORT } = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new LineError('USAGE', 'a port is a whole number from 0 to 65535');
+  }
   keepFreedMemory();
   const passphrases = typeof options.passphrase === 'string' ? [{ text: options.passphrase }] : options.passphrase;
+  if (new Set(passphrases.map(({ realm = '' }) => realm)).size < passphrases.length) {
+    throw new LineError('USAGE', 'two passphrases have the same realm');
+  }
   const realms = await Promise.all(
     passphrases.map(async ({ text, realm = '', generated = false, oneTime = false }: Passphrase) => ({
       name: realm,
@@ -48,7 +54,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
     agent: options.agent,
   });
   const tcp = createServer(socket => listener.accept(acceptedTcp(socket)));
-  await bind(tcp, options.host, options.port ?? DEFAULT_PORT);
+  await bind(tcp, options.host, port);
   return new Server(tcp, listener);
 }
 

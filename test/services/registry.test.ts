@@ -21,8 +21,7 @@ const KINDS: Readonly<Record<string, Permission>> = {
 const untouched: ReadStore = {
   stat: () => Promise.reject(new Error('reached')),
   open: () => Promise.reject(new Error('reached')),
-  // biome-ignore lint/correctness/useYield: it never comes so far
-  async *list() {
+  list: () => {
     throw new Error('reached');
   },
 };

@@ -5,8 +5,14 @@ import type { Service } from '../../services/service.ts';
 import { ReadRoot } from './read-root.ts';
 
 /** The files service over one folder of this machine. Throws `NOT_FOUND` or `NOT_A_FILE` if it is no folder. */
-export async function serveFolder(directory: string): Promise<Service> {
-  return filesHost(await ReadRoot.open(directory), makeSha256);
+export async function serveFolder(directory: string): Promise<FolderService> {
+  const root = await ReadRoot.open(directory);
+  return { ...filesHost(root, makeSha256), close: () => root.close() };
+}
+
+export interface FolderService extends Service {
+  /** Lets go of the folder; for whoever made the service, once no server offers it any more. */
+  close(): Promise<void>;
 }
 
 /** SHA-256 by node:crypto. */

@@ -35,7 +35,7 @@ describe('a download', () => {
     const { at, got, get } = served;
     writeFileSync(at('report'), 'content', { mode: 0o604 });
     chmodSync(at('report'), 0o604);
-    utimesSync(at('report'), 1, 1_600_000_000.1234575);
+    utimesSync(at('report'), 1, 1_600_000_000 + 0.123_457_5);
     const { summary, events } = await get('report', 'mine/here');
     expect(summary).toEqual({ received: 1, identical: 0, skipped: 0, failed: 0, bytes: 7 });
     expect(readFileSync(got('mine/here'), 'utf8')).toBe('content');
@@ -56,7 +56,7 @@ describe('a download', () => {
     symlinkSync('nowhere', at('tree/a/dangling'));
     chmodSync(at('tree/a/b'), 0o750);
     for (const [index, name] of ['a/b/c', 'a/b/file', 'a/b', 'a/big', 'a', 'empty', 'hollow', ''].entries()) {
-      utimesSync(at(`tree/${name}`), 1, 1_500_000_000.0000015 + index * 1000);
+      utimesSync(at(`tree/${name}`), 1, 1_500_000_000 + index * 1000 + 0.000_001_5);
     }
     const { summary, failures } = await get('tree', 'tree');
     expect(failures).toEqual([]);

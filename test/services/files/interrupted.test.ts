@@ -344,20 +344,20 @@ describe('many at once', () => {
 });
 
 function expectSame(theirs: string, ours: string): void {
-  const isFile = readIfFile(theirs);
-  if (isFile !== undefined) {
-    expect(isFile.equals(readFileSync(ours))).toBe(true);
+  const file = readIfFile(theirs);
+  if (file !== undefined) {
+    expect(Buffer.compare(file, readFileSync(ours))).toBe(0);
     return;
   }
   const names = namesBelow(theirs);
   expect(namesBelow(ours)).toEqual(names);
   for (const name of names) {
     const content = readIfFile(`${theirs}/${name}`);
-    if (content !== undefined) expect(content.equals(readFileSync(`${ours}/${name}`)), name).toBe(true);
+    if (content !== undefined) expect(Buffer.compare(content, readFileSync(`${ours}/${name}`)), name).toBe(0);
   }
 }
 
-function readIfFile(path: string): Buffer | undefined {
+function readIfFile(path: string): Uint8Array | undefined {
   try {
     return readFileSync(path);
   } catch {

@@ -1,0 +1,76 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acceptedTcp, dialTcp } from '../../src/node/transports/tcp.ts';
+import { memoryPair } from '../../src/transports/memory.ts';
+import type { Transport } from '../../src/transports/transport.ts';
+import { type TransportPair, transportContract } from '../contracts/transport.ts';
+import { seeded } from '../support/bytes.ts';
+
+const accepted: ((socket: Socket) => void)[] = [];
+const server = createServer({ allowHalfOpen: false }, socket => accepted.shift()!(socket));
+let port = 0;
+
+beforeAll(async () => {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+});
+
+afterAll(() => {
+  server.close();
+});
+
+async function tcpPair(): Promise<{ dialled: Transport; taken: Transport; cut: () => void }> {
+  const taking = new Promise<Socket>(resolve => accepted.push(resolve));
+  const dialled = await dialTcp('127.0.0.1', port);
+  const socket = await taking;
+  return { dialled, taken: acceptedTcp(socket), cut: () => socket.resetAndDestroy() };
+}
+
+transportContract('the memory pair', async (): Promise<TransportPair> => {
+  const [near, far] = memoryPair();
+  return { near, far, cut: () => near.break(), end: async () => {} };
+});
+
+const random = seeded(11);
+const cut = (byteLength: number): number[] => {
+  const lengths: number[] = [];
+  for (let left = byteLength; left > 0; ) {
+    lengths.push(Math.min(left, 1 + Math.floor(random() * 20_000)));
+    left -= lengths.at(-1)!;
+  }
+  return lengths;
+};
+
+transportContract('the memory pair that cuts', async (): Promise<TransportPair> => {
+  const [near, far] = memoryPair({ cut });
+  return { near, far, cut: () => far.break(), end: async () => {} };
+});
+
+transportContract('dialled TCP', async (): Promise<TransportPair> => {
+  const pair = await tcpPair();
+  return { near: pair.dialled, far: pair.taken, cut: pair.cut, end: async () => {} };
+});
+
+transportContract('accepted TCP', async (): Promise<TransportPair> => {
+  const pair = await tcpPair();
+  return { near: pair.taken, far: pair.dialled, end: async () => {} };
+});
+
+describe('dialTcp', () => {
+  test('names both ends by what the system says', async () => {
+    const { dialled, taken } = await tcpPair();
+    expect(dialled.peer).toEqual({ label: `127.0.0.1:${port}`, source: '127.0.0.1' });
+    expect(taken.peer).toMatchObject({ source: '127.0.0.1', label: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+    dialled.destroy();
+    taken.destroy();
+  });
+
+  test('is UNREACHABLE where nothing listens, and CANCELLED by its signal', async () => {
+    const closed = createServer();
+    await new Promise<void>(resolve => closed.listen(0, '127.0.0.1', resolve));
+    const { port: closedPort } = closed.address() as AddressInfo;
+    await new Promise(resolve => closed.close(resolve));
+    await expect(dialTcp('127.0.0.1', closedPort)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(dialTcp('127.0.0.1', port, AbortSignal.abort())).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+});
