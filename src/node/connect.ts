@@ -24,11 +24,13 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   const { host, port = DEFAULT_PORT, realm = '', install = thisInstall() } = options;
   keepFreedMemory();
   const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-  if (!isIntegerWithin(port, 1, 65_535)) throw new LineError('USAGE', 'a port is a whole number from 1 to 65535');
-  if (!isIntegerWithin(timeoutMs, 1, MAX_CONNECT_TIMEOUT_MS)) {
-    throw new LineError('USAGE', 'connectTimeoutMs is a whole number from 1, and at most 24 days');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new LineError('USAGE', 'a port is a whole number from 1 to 65535');
   }
-  const deadline = AbortSignal.timeout(timeoutMs);
+  if (!(timeoutMs > 0 && timeoutMs <= MAX_CONNECT_TIMEOUT_MS)) {
+    throw new LineError('USAGE', 'connectTimeoutMs is more than 0 and at most 24 days');
+  }
+  const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const [prs, staticKey, pin] = await Promise.all([
     stretchPassphrase(nodeCrypto, options.passphrase, realm),
@@ -111,10 +113,6 @@ const MAX_RETRY_AFTER_SECONDS = 60;
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 /** A timer of Node holds no more. */
 const MAX_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
-
-function isIntegerWithin(value: number, min: number, max: number): boolean {
-  return Number.isInteger(value) && value >= min && value <= max;
-}
 
 function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array): void {
   if (pinned === undefined || Buffer.compare(pinned, shown) === 0) return;

@@ -20,7 +20,7 @@ const PASSPHRASE = 'orbit-velvet-canyon-turtle';
 const code = (value: LineError['code']) => expect.objectContaining({ name: 'LineError', code: value });
 
 /** What must be taken away after each test, last first. */
-const atEnd: (() => Promise<unknown> | void)[] = [];
+const atEnd: (() => unknown)[] = [];
 let clientInstall: Install;
 
 beforeAll(() => {
@@ -57,7 +57,7 @@ async function dial(server: { port: number }, options: Partial<ConnectOptions> =
 
 function scene(): Scene {
   const made = makeScene();
-  atEnd.push(made.remove);
+  atEnd.push(() => made.remove());
   return made;
 }
 
@@ -150,7 +150,7 @@ describe('logging in over TCP', () => {
     await expect(dial({ port })).rejects.toEqual(code('USAGE'));
   });
 
-  test.each([0, -1, Number.NaN])('a time limit of %d ms is USAGE', async connectTimeoutMs => {
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('a time limit of %d ms is USAGE', async connectTimeoutMs => {
     await expect(dial({ port: 1 }, { connectTimeoutMs })).rejects.toEqual(code('USAGE'));
   });
 

@@ -426,7 +426,7 @@ function quoteNames(names: readonly string[]): string {
 /** Linux only, and equal on all processors Node runs on; walks through folders that may be passed but not read. */
 const O_PATH = 0o10000000;
 const SEPARATOR = process.platform === 'win32' ? /[\\/]/ : '/';
-const ASCII = /^[\u0000-\u007f]*$/;
+const ASCII = /^\p{ASCII}*$/u;
 const NEW_FOLDER_MODE = 0o700;
 const MAX_RECENT_FOLDERS = 64;
 /** As many links as Linux follows. */

@@ -300,7 +300,7 @@ function replaceByLink(folder: Folder, name: string, content: Place): void {
 function withFreshName<T>(name: string, make: (freshName: string) => T): T {
   let start = name;
   if (name.length * 3 > MAX_STEM_BYTES) {
-    const characters = [...name];
+    const characters = Array.from(name);
     while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
     start = characters.join('');
   }

@@ -103,6 +103,7 @@ function badName(path: string, fault: string): LineError {
   return new LineError('BAD_NAME', `${quotePath(path)} ${fault}`);
 }
 
+// oxlint-disable-next-line no-control-regex -- the control characters are what is looked for
 const FORBIDDEN_ON_WINDOWS = /[\u0000-\u001f<>:"|?*\\/]/;
 const DEVICE_ON_WINDOWS = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(\.|$)/i;
 const MAX_QUOTED_LENGTH = 60;
