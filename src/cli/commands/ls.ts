@@ -102,13 +102,10 @@ class LinePrinter implements Printer {
         ? `${entry.type}\t${entry.size}\t${formatTimestamp(entry.mtimeUs / 1000)}\t`
         : '';
       const target = this.#options.long && entry.target !== undefined ? `\t${entry.target}` : '';
-      await this.#context.write(encodeName(`${details}${entry.path}${target}${end}`));
+      await this.#context.write(encodeName(`${details}${this.#paint(entry, entry.path)}${target}${end}`));
       return;
     }
-    const { colors } = this.#context.stdout;
-    const name = escapeText(entry.path);
-    const painted =
-      entry.type === 'folder' ? colors.blue(`${name}/`) : entry.type === 'link' ? colors.cyan(name) : name;
+    const painted = this.#paint(entry, escapeText(entry.path) + (entry.type === 'folder' ? '/' : ''));
     if (!this.#options.long) {
       await this.#context.write(`${painted}${end}`);
       return;
@@ -119,6 +116,13 @@ class LinePrinter implements Printer {
   }
 
   async end(): Promise<void> {}
+
+  /** Off a terminal too, if colours are asked for. */
+  #paint({ type }: Entry, name: string): string {
+    const { colors } = this.#context.stdout;
+    if (type === 'folder') return colors.blue(name);
+    return type === 'link' ? colors.cyan(name) : name;
+  }
 }
 
 /** An entry as JSON shows it. A name that is no UTF-8 has its bytes in base64 beside a form to read. */

@@ -58,6 +58,14 @@ describe('ls off a terminal', () => {
     expect(bytes).toEqual(Buffer.concat([BYTES, Buffer.from('\n')]));
   });
 
+  it('has colours only if they are asked for', async () => {
+    const list = async (args: string[], env = {}) => (await served.run(['ls', ...args, served.url], { env })).stdout;
+    expect(await list([])).not.toContain('\u001b');
+    expect(await list(['--color=always'])).toContain('\u001b[34mphotos\u001b[39m\n');
+    expect(await list([], { FORCE_COLOR: '1', NO_COLOR: '1' })).toContain('\u001b[34mphotos');
+    expect(await list(['--color=never'], { FORCE_COLOR: '1' })).not.toContain('\u001b');
+  });
+
   it('lists a single file as itself', async () => {
     expect((await ls(`${served.url}/photos/sea/one.raw`)).stdout).toBe('one.raw\n');
   });

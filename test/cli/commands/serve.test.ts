@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { connect, temporaryInstall } from '../../../src/node/index.ts';
 import { Home, PASSPHRASE, run, startForTest, stop } from '../support/command.ts';
+import { Gate } from '../support/gate.ts';
 import { Served } from '../support/served.ts';
 
 let home: Home;
@@ -167,6 +169,21 @@ describe('serve ends', () => {
     }
   });
 
+  it('at once at the second Ctrl-C, though a line does not close', async () => {
+    const server = serve([...LOCAL]);
+    const [, port] = await server.until('stderr', /on port (\d+)/);
+    await writeFile(join(share, 'big.raw'), randomBytes(24_000_000));
+    const between = await Gate.open(Number(port), 4_000_000);
+    onTestFinished(() => between.close());
+    const getting = startForTest(home, ['get', `${between.url}/big.raw`, '-']);
+    await once(getting.child.stdout, 'data');
+    server.child.kill('SIGINT');
+    await server.until('stderr', /^stopping…$/m);
+    const { status, stderr } = await stop(server, 'SIGINT');
+    expect(status).toBe(130);
+    expect(stderr).not.toMatch(/^leave /m);
+  });
+
   it('says stopping… at Ctrl-C', async () => {
     const server = serve([...LOCAL]);
     await server.until('stderr', /npx postern/);
@@ -271,7 +288,6 @@ describe('R-A3: the passphrase shows nowhere', () => {
     const served = await Served.start();
     try {
       await served.run(['ping', '-c', '1', served.url]);
-      const { readdir } = await import('node:fs/promises');
       for (const side of [served.home, served.client]) {
         const files = await readdir(side.path, { recursive: true, withFileTypes: true });
         for (const file of files) {

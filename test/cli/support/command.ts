@@ -102,7 +102,7 @@ export class Running {
       const text = stream === 'stdout' ? this.#stdout : this.#stderr;
       const found = pattern.exec(text);
       if (found !== null) return found;
-      if (this.#isOver) throw new Error(`ended without ${pattern}: ${text}${this.#stderr}`);
+      if (this.#isOver) throw new Error(`ended without ${pattern}: ${this.#stdout}${this.#stderr}`);
       await new Promise<void>(resolve => this.#waiting.push(resolve));
     }
   }
