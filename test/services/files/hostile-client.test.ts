@@ -269,7 +269,7 @@ describe('a client that never reads', () => {
     expect(bytesRead).toBeGreaterThan(0);
     expect(bytesRead).toBeLessThan(32 * 1024 * 1024);
     channel.reset();
-    await expect.poll(openDescriptors).toBeLessThanOrEqual(before);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before);
     await slow.end();
   });
 
@@ -300,7 +300,7 @@ describe('a client that never reads', () => {
     expect(listed).toBeLessThan(200_000);
     expect(isClosed).toBe(false);
     channel.reset();
-    await expect.poll(() => isClosed).toBe(true);
+    await expect.poll(() => isClosed, { timeout: 20_000 }).toBe(true);
     await slow.end();
   });
 
@@ -318,7 +318,7 @@ describe('a client that never reads', () => {
     await left.client.ping();
     left.transports[0].break();
     await left.server.closed;
-    await expect.poll(openDescriptors).toBeLessThanOrEqual(before);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before);
     expect(left.faults).toEqual([]);
     await left.end();
   });

@@ -261,7 +261,7 @@ describe('when it is cancelled', () => {
       }
     }
     // Folders that were written into are remembered, up to 64 of them, whatever was cancelled.
-    await expect.poll(openDescriptors).toBeLessThanOrEqual(before + 64 + 8);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before + 64 + 8);
     // The line is as good as before.
     expect((await get('', 'again')).failures).toEqual([]);
     expect(finalNames(got('again'))).toEqual(namesBelow(at()));
@@ -303,7 +303,7 @@ describe('many at once', () => {
       expect(failures).toEqual([]);
       expectSame(at(), got(`to${n}`));
     }
-    await expect.poll(openDescriptors).toBeLessThanOrEqual(before + 64 + 8);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBeLessThanOrEqual(before + 64 + 8);
   });
 
   test('downloads over many lines at once all come whole', async () => {

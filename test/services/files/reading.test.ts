@@ -109,7 +109,7 @@ describe('list', () => {
     expect(count).toBe(20_000);
     expect(batches).toBeGreaterThan(20);
     for await (const _batch of many.files.list('many')) break;
-    await expect.poll(openDescriptors).toBe(before);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBe(before);
     await many.end();
   });
 
@@ -233,7 +233,7 @@ describe('read', () => {
       if (turn % 2 === 0) file.close();
       else for await (const _bytes of file.bytes) break;
     }
-    await expect.poll(openDescriptors).toBe(before);
+    await expect.poll(openDescriptors, { timeout: 20_000 }).toBe(before);
   });
 
   test('a failure of the disk that has no name is the failure of one file', async () => {
