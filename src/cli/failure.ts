@@ -47,6 +47,11 @@ export function explainError(error: LineError): string {
   return own === 'instead' ? said : `${why} (${said})`;
 }
 
+/** As `explainError`, for behind a name: many sentences begin with that name in quotes, which would then stand twice. */
+export function explainItem(error: LineError): string {
+  return explainError(error).replace(/^"(?:[^"\\]|\\.)*":? (?=.)/, '');
+}
+
 /** What is thrown by others than us: an abort is a wish of the user, the rest a fault of ours. */
 function asLineError(error: unknown): LineError {
   if (error instanceof LineError) return error;

@@ -19,7 +19,7 @@ export async function runCommand(args: readonly string[]): Promise<void> {
   const stop = new AbortController();
   let context: CommandContext | undefined;
   const signalled = handleSignals(stop, () => context);
-  handleBrokenPipe();
+  handleFailedWrites(() => context);
   const program = buildProgram((options: OutputOptions) => {
     context = new CommandContext(options, passphrase, stop.signal);
     return context;
@@ -48,7 +48,8 @@ function reportFailure(
   const error = mistake?.error ?? thrown;
   const isUsage = error instanceof LineError && error.code === 'USAGE';
   const failure = describeFailure(error, {
-    what: context?.doing,
+    // Whoever has just said no needs no account of what that keeps from being done.
+    what: error instanceof LineError && error.code === 'CANCELLED' ? undefined : context?.doing,
     phase: context?.phase,
     verbose: context?.options.verbose,
     hint: mistake?.hint ?? context?.hint ?? (isUsage ? seeHelp(verb) : undefined),
@@ -87,13 +88,23 @@ function handleSignals(
   return signalled;
 }
 
-/** Who reads our output has had enough: end as a program that SIGPIPE ends, without a word. */
-function handleBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === 'EPIPE' ? exitStatusOfSignal('SIGPIPE') : EXIT.general);
-    });
-  }
+/**
+ * Who reads our output has had enough: end as a program that SIGPIPE ends, without a word. Any other failure to write the
+ * answer is told; for one to write to stderr there is no place to tell it.
+ */
+function handleFailedWrites(context: () => CommandContext | undefined): void {
+  const failed = (error: NodeJS.ErrnoException, isAnswer: boolean): void => {
+    context()?.close();
+    if (error.code === 'EPIPE') process.exit(exitStatusOfSignal('SIGPIPE'));
+    if (isAnswer) {
+      const code = error.code === 'ENOSPC' || error.code === 'EDQUOT' ? 'NO_SPACE' : 'ACCESS';
+      const { lines } = describeFailure(new LineError(code, ''), { what: 'cannot write to standard output', hint: '' });
+      process.stderr.write(`${lines.join('\n')}\n`);
+    }
+    process.exit(EXIT.general);
+  };
+  process.stdout.on('error', error => failed(error, true));
+  process.stderr.on('error', error => failed(error, false));
 }
 
 /** Told by its form, so that nothing of the parser is needed here but its type. */

@@ -1,6 +1,6 @@
 import { FilesClient, type Line, LineError } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { explainError } from '../failure.ts';
+import { explainItem } from '../failure.ts';
 import { parseRemote } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
 import { formatSize } from '../terminal/format.ts';
@@ -53,7 +53,7 @@ async function look(context: CommandContext, files: FilesClient, name: string) {
     return { type: entry.type, size: entry.size, path };
   } catch (thrown) {
     if (!(thrown instanceof LineError) || !ASK_AGAIN.has(thrown.code)) throw thrown;
-    context.tell(`postern: ${escapeText(name)}: ${explainError(thrown)}`);
+    context.tell(`postern: ${escapeText(name)}: ${explainItem(thrown)}`);
     return undefined;
   }
 }

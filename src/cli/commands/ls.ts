@@ -1,7 +1,7 @@
 import { type Entry, encodeName, FilesClient, type Problem } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-status.ts';
-import { explainError } from '../failure.ts';
+import { explainError, explainItem } from '../failure.ts';
 import { formatPlace } from '../place.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
 import { formatLocalTime, formatSize, formatTimestamp } from '../terminal/format.ts';
@@ -45,11 +45,12 @@ async function printItem(context: CommandContext, printer: Printer, item: Entry 
   }
   context.exitStatus = EXIT.partial;
   const { code } = item.error;
-  const message = explainError(item.error);
   if (context.options.json) {
-    process.stderr.write(`${escapeJson({ type: 'error', path: shown(item.path), code, message })}\n`);
+    process.stderr.write(
+      `${escapeJson({ type: 'error', path: shown(item.path), code, message: explainError(item.error) })}\n`,
+    );
   } else {
-    process.stderr.write(`postern: ${escapeText(item.path)}: ${message}\n`);
+    process.stderr.write(`postern: ${escapeText(item.path)}: ${explainItem(item.error)}\n`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { LineError, TransferEvent } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { explainError } from '../failure.ts';
+import { explainError, explainItem } from '../failure.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
 import { formatRate, formatSize } from '../terminal/format.ts';
 import { Progress, type ProgressItem } from '../terminal/progress.ts';
@@ -84,7 +84,7 @@ export class TransferReport {
     this.#tellHeld();
     this.#heldLine = this.#context.options.json
       ? escapeJson({ type: 'error', path, code, message })
-      : `postern: ${escapeText(path)}: ${message}`;
+      : `postern: ${escapeText(path)}: ${explainItem(error)}`;
     if (!isFirst) this.#tellHeld();
   }
 

@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { startForTest, stop } from '../support/command.ts';
+import { MAIN, startForTest, stop } from '../support/command.ts';
 import { Gate } from '../support/gate.ts';
 import { Served } from '../support/served.ts';
 import { InTerminal } from '../support/terminal.ts';
@@ -156,6 +158,18 @@ describe('get DEST -', () => {
     expect((await get([url('photos'), '-'])).status).toBe(7);
   });
 
+  it.skipIf(process.platform !== 'linux')('says when standard output cannot be written', async () => {
+    const [full, home] = [await open('/dev/full', 'w'), served.client];
+    onTestFinished(() => full.close());
+    const child = spawn(process.execPath, [MAIN, 'get', url('notes.txt'), '-'], {
+      env: home.environment(),
+      stdio: ['ignore', full.fd, 'pipe'],
+    });
+    const stderr = await textOf(child.stderr!);
+    expect(stderr).toBe('postern: cannot write to standard output\npostern: no space is left\n');
+    expect(child.exitCode ?? (await once(child, 'exit'))[0]).toBe(1);
+  });
+
   it('ends quietly with 141 when nobody reads any more', async () => {
     const reading = startForTest(served.client, ['get', url('big.raw'), '-']);
     await once(reading.child.stdout, 'data');
@@ -231,7 +245,7 @@ describe('get fails', () => {
     const { status, stderr, there } = await get([url('notes.txt'), url('nowhere'), url('photos'), 'x/']);
     expect(status).toBe(3);
     expect(there).toEqual(['x/notes.txt', 'x/photos/sea/one.raw', 'x/photos/two.raw']);
-    expect(stderr).toMatch(/^postern: nowhere: .+\npostern: 1 of 4 failed\n$/);
+    expect(stderr).toMatch(/^postern: nowhere: [^"\n]+\npostern: 1 of 4 failed\n$/);
   });
 
   it('with 3 when one of several machines cannot be reached, and the other serves', async () => {

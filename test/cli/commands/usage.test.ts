@@ -142,5 +142,6 @@ describe('the passphrase', () => {
     await terminal.until(/^passphrase/);
     terminal.type('\u0003');
     expect((await terminal.ended).status).toBe(130);
+    expect(terminal.screen().split('\n')).toHaveLength(2);
   });
 });
