@@ -60,7 +60,10 @@ export async function get(context: CommandContext, texts: readonly string[], opt
       } catch (thrown) {
         // Of several machines one that cannot be reached does not keep us from the others.
         if (!(thrown instanceof LineError) || context.phase !== 'connecting' || hosts.length === 1) throw thrown;
-        for (const { to } of targets) report.failed(to, thrown);
+        const { code, message } = thrown;
+        // A time-out before there is a line means that nothing usable answers there, as in exit-status.ts.
+        const error = code === 'TIMEOUT' ? new LineError('UNREACHABLE', message, { cause: thrown }) : thrown;
+        for (const { to } of targets) report.failed(to, error);
       }
     }
     await report.finish();
