@@ -35,8 +35,15 @@ export class Served {
     const share = join(home.path, 'share');
     await mkdir(share);
     const server = start(home, ['serve', share, '--json', '--listen', '127.0.0.1:0', ...args], options);
-    const [line] = await server.until('stdout', /^.*\n/);
-    return new Served({ home, client, share, server, ready: JSON.parse(line) as Ready });
+    try {
+      const [line] = await server.until('stdout', /^.*\n/);
+      return new Served({ home, client, share, server, ready: JSON.parse(line) as Ready });
+    } catch (thrown) {
+      await stop(server);
+      await home.remove();
+      await client.remove();
+      throw thrown;
+    }
   }
 
   get url(): string {
