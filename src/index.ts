@@ -8,7 +8,6 @@ export { type KnownClients, Listener, type ListenerOptions, type RejectedLogin }
 export type { AdmissionLimits } from './protocol/admission/admission-limits.ts';
 export type { JsonObject } from './protocol/bytes/json.ts';
 export { decodeName, encodeName } from './protocol/bytes/text.ts';
-export { portableCrypto } from './protocol/crypto/portable.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';

@@ -18,7 +18,7 @@ const OUTPUT: Readonly<Record<string, readonly string[]>> = {
     'sum: 121',
     'sum: 421',
     'REFUSED: only numbers can be added',
-    'UNSUPPORTED: this machine does not offer that',
+    'UNSUPPORTED: nothing of this kind is offered',
   ],
 };
 

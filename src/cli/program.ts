@@ -82,8 +82,8 @@ function addPing(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('ping')
     .argument('<place>', 'HOST')
-    .summary('measure login and round trips')
-    .description('Tells how long it takes to log in at HOST, and to ask and be answered.')
+    .summary('measure reach, login and round trips')
+    .description('Tells how long it takes to reach HOST, to log in, and to ask and be answered.')
     .option('-c, --count <n>', 'round trips', parseCount, 5)
     .action(async (place: string, options, ran) => {
       const { ping } = await import('./commands/ping.ts');

@@ -38,6 +38,7 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
     install.pins.lookup(host, port),
   ]);
   const connected = await untilAdmitted(options, signal, async () => {
+    options.onStage?.('dialling');
     const transport = await dialTcp(host, port, signal);
     options.onStage?.('reached');
     return openLine(transport, {
@@ -73,8 +74,8 @@ export interface ConnectOptions {
   /** For reaching the server and being let in, together; default 10 s. */
   readonly connectTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Hears how far it is: the machine answers, or it answers that it is busy and will be asked again. */
-  readonly onStage?: ((stage: 'reached' | 'busy') => void) | undefined;
+  /** Hears how far it is: being dialled, answering, or answering that it is busy and will be asked again. */
+  readonly onStage?: ((stage: 'dialling' | 'reached' | 'busy') => void) | undefined;
   /** What this side offers the server; nothing by default. */
   readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the server after login. */

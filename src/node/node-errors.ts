@@ -36,7 +36,7 @@ const WRONG_NAME = ['BAD_NAME', 'the operating system does not take this name'] 
 
 const TRANSLATION: ReadonlyMap<string, readonly [LineErrorCode, string]> = new Map(
   Object.entries<readonly [LineErrorCode, string]>({
-    ENOENT: ['NOT_FOUND', 'is not there'],
+    ENOENT: ['NOT_FOUND', 'not there'],
     ENOTDIR: ['NOT_FOUND', 'a part of the path is not a folder'],
     EACCES: REFUSED_BY_SYSTEM,
     EPERM: REFUSED_BY_SYSTEM,

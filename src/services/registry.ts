@@ -22,9 +22,9 @@ export function dispatchChannels(
   const granted = new Set<Permission>(allowed);
   return async (channel, line) => {
     const entry = kinds.get(channel.kind);
-    if (entry === undefined) throw new LineError('UNSUPPORTED', 'this machine does not offer that');
+    if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
     if (!granted.has(entry.permission)) {
-      throw new LineError('FORBIDDEN', `this machine does not allow that (${entry.permission})`);
+      throw new LineError('FORBIDDEN', `not allowed for this login (${entry.permission})`);
     }
     await entry.handle(channel, line);
   };

@@ -24,7 +24,7 @@ export async function dial(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
   options: DialOptions,
-  onReached: () => void = () => {},
+  onStage: (stage: 'dialling' | 'reached') => void = () => {},
 ): Promise<ConnectedLine> {
   const name = formatHost(place.host);
   const passphrase = await obtainPassphrase({
@@ -45,7 +45,7 @@ export async function dial(
       agent: AGENT,
       signal: context.signal,
       onStage: stage => {
-        if (stage === 'reached') onReached();
+        if (stage !== 'busy') onStage(stage);
         else context.detail(`${name} is busy, trying again`);
       },
     });

@@ -12,10 +12,9 @@ export async function ping(context: CommandContext, text: string, options: PingO
   const place = await remotePlace(text, options);
   const name = formatHost(place.host);
   context.doing = `cannot ping ${name}`;
-  const startedAt = performance.now();
-  let reachedAt = startedAt;
-  const { line } = await dial(context, place, options, () => {
-    reachedAt = performance.now();
+  const at = { dialling: 0, reached: 0 };
+  const { line } = await dial(context, place, options, stage => {
+    at[stage] = performance.now();
   });
   const loggedInAt = performance.now();
   const roundTrips: number[] = [];
@@ -25,7 +24,8 @@ export async function ping(context: CommandContext, text: string, options: PingO
     port: place.port,
     address: line.peer.address,
     agent: line.peer.agent,
-    login_ms: round(loggedInAt - reachedAt),
+    reach_ms: round(at.reached - at.dialling),
+    login_ms: round(loggedInAt - at.reached),
     round_trip_ms: roundTrips.map(round),
   };
   await line.close();
@@ -33,8 +33,8 @@ export async function ping(context: CommandContext, text: string, options: PingO
     await context.printJson(answer);
     return;
   }
-  await context.print(`reached ${escapeText(name)} at ${answer.address}, ${escapeText(answer.agent)}`);
-  await context.print(`logged in after ${answer.login_ms} ms`);
+  await context.print(`reached ${escapeText(name)} at ${answer.address} in ${answer.reach_ms} ms`);
+  await context.print(`logged in after ${answer.login_ms} ms, to ${escapeText(answer.agent)}`);
   if (roundTrips.length === 0) return;
   const sorted = [...roundTrips].sort((a, b) => a - b);
   const median = round(sorted[Math.floor(sorted.length / 2)]!);

@@ -19,7 +19,12 @@ describe('ping', () => {
 
   it('--json is one document', async () => {
     const answer = JSON.parse((await served.run(['ping', '--json', '--count=2', served.url])).stdout);
-    expect(answer).toMatchObject({ host: '127.0.0.1', port: served.ready.port, login_ms: expect.any(Number) });
+    expect(answer).toMatchObject({
+      host: '127.0.0.1',
+      port: served.ready.port,
+      reach_ms: expect.any(Number),
+      login_ms: expect.any(Number),
+    });
     expect(answer.round_trip_ms).toHaveLength(2);
   });
 
