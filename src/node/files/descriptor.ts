@@ -1,4 +1,5 @@
 import { close, closeSync, fsync, read, readSync, write, writeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { LineError } from '../../errors.ts';
 
 /** Up to here a call costs less than the trip through the thread pool (measured: 10,000 small files take a quarter of the time). */
@@ -10,6 +11,7 @@ export const SMALL_FILE_BYTES = 64 * 1024;
  */
 export class Descriptor {
   readonly #fd: number;
+  readonly #pace = new DiskPace();
   #underWay = 0;
   #wasBulk = false;
   #closed = false;
@@ -29,8 +31,10 @@ export class Descriptor {
   /** Fills `target`; fewer bytes only at the end of the file. Throws errors of Node, as all methods here. */
   async readFully(target: Uint8Array, position: number, small: boolean): Promise<number> {
     checkPosition(position);
-    if (small) {
-      return fully(target.length, at => readSync(this.fd, target, at, target.length - at, position + at));
+    if (small || this.#pace.isQuick) {
+      return this.#pace.timed(() =>
+        fully(target.length, at => readSync(this.fd, target, at, target.length - at, position + at)),
+      );
     }
     return this.#bulk(async fd => {
       let filled = 0;
@@ -45,8 +49,10 @@ export class Descriptor {
 
   async writeFully(bytes: Uint8Array, position: number, small: boolean): Promise<void> {
     checkPosition(position);
-    if (small) {
-      fully(bytes.length, at => writeSync(this.fd, bytes, at, bytes.length - at, position + at));
+    if (small || this.#pace.isQuick) {
+      this.#pace.timed(() =>
+        fully(bytes.length, at => writeSync(this.fd, bytes, at, bytes.length - at, position + at)),
+      );
       return;
     }
     await this.#bulk(async fd => {
@@ -82,14 +88,45 @@ export class Descriptor {
     const { fd } = this;
     this.#wasBulk = true;
     this.#underWay += 1;
+    const startedAt = performance.now();
     try {
       return await work(fd);
     } finally {
+      this.#pace.poolTook(performance.now() - startedAt);
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const wake of this.#whenIdle.splice(0)) wake();
     }
   }
 }
+
+/**
+ * Whether bulk calls on this file may be made at once rather than through the thread pool. On one or two cores, where the
+ * ciphers of a transfer have all of them, the trip through the pool costs more than it wins (docs/decisions/0006). Only
+ * after the pool has shown the file to be quick, as one in memory or in the system's cache is; one call that takes long,
+ * and the pool has it for good.
+ */
+class DiskPace {
+  #state: 'unknown' | 'quick' | 'slow' = availableParallelism() <= FEW_CORES ? 'unknown' : 'slow';
+
+  get isQuick(): boolean {
+    return this.#state === 'quick';
+  }
+
+  poolTook(elapsedMs: number): void {
+    if (this.#state === 'unknown') this.#state = elapsedMs < QUICK_MS ? 'quick' : 'slow';
+  }
+
+  timed<T>(call: () => T): T {
+    const startedAt = performance.now();
+    const result = call();
+    if (performance.now() - startedAt > SLOW_MS) this.#state = 'slow';
+    return result;
+  }
+}
+
+const FEW_CORES = 2;
+const QUICK_MS = 2;
+const SLOW_MS = 5;
 
 /** Node takes a position that is no safe integer, or is negative, for "where the file happens to be", in silence. */
 function checkPosition(position: number): void {
