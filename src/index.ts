@@ -18,7 +18,7 @@ export {
   type ReadOptions,
   type RemoteFile,
 } from './services/files/client.ts';
-export type { ConflictPolicy } from './services/files/conflict.ts';
+export { CONFLICT_POLICIES, type ConflictPolicy } from './services/files/conflict.ts';
 export {
   type DownloadOptions,
   type DownloadRequest,
@@ -29,8 +29,26 @@ export {
 } from './services/files/download.ts';
 export type { Entry, EntryType, Problem } from './services/files/entry.ts';
 export type { MakeSha256, Sha256 } from './services/files/hash.ts';
+export { Offers } from './services/files/offers.ts';
+export { filesChangeHost } from './services/files/put-host.ts';
 export { filesHost } from './services/files/sender.ts';
-export type { Attributes, ReadStore, ReceiveStore, ReceivingFile, SourceFile } from './services/files/store.ts';
+export type {
+  Attributes,
+  ChangeStore,
+  ReadStore,
+  ReceiveStore,
+  ReceivingFile,
+  SourceFile,
+} from './services/files/store.ts';
+export {
+  makeRemoteFolder,
+  moveRemote,
+  removeRemote,
+  type UploadOptions,
+  type UploadRequest,
+  upload,
+  uploadStream,
+} from './services/files/upload.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
 export { dispatchChannels, offeredPermissions } from './services/registry.ts';
 export type { Service, ServiceKind } from './services/service.ts';

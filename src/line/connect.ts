@@ -19,14 +19,23 @@ import { UnreadBudget } from './unread-budget.ts';
  */
 export async function openLine(transport: Transport, options: OpenLineOptions): Promise<ConnectedLine> {
   const { provider, clock = systemClock } = options;
+  const { onChannel } = options;
   let welcome: JsonObject | undefined;
-  const session = new LineSession(
+  let line: Line | undefined;
+  const session: LineSession = new LineSession(
     transport,
     clock,
     {
       role: 'initiator',
+      provider,
       budget: new UnreadBudget(),
-      onChannel: options.onChannel,
+      onChannel:
+        onChannel === undefined
+          ? undefined
+          : async channel => {
+              await session.ready;
+              await onChannel(channel, line!);
+            },
       onWelcome: message => {
         welcome = message;
       },
@@ -50,7 +59,8 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
   try {
     session.start();
     const opened = await session.ready;
-    return { line: new Line(session, opened), allowed: readAllowed(welcome) };
+    line = new Line(session, opened);
+    return { line, allowed: readAllowed(welcome) };
   } finally {
     timer.cancel();
     stopListening();
@@ -68,7 +78,7 @@ export interface OpenLineOptions {
   /** Throws `PIN` when the server's key is not the one expected; called before anything secret is sent. */
   readonly checkServerKey?: ((serverKey: Uint8Array) => void) | undefined;
   /** What this side offers the server; nothing by default. */
-  readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
+  readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the peer. */
   readonly agent?: string | undefined;
   readonly timeoutMs?: number | undefined;

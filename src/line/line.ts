@@ -1,6 +1,7 @@
 import type { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { Priority } from '../protocol/channels/channel-state.ts';
+import type { Aead } from '../protocol/crypto/provider.ts';
 import type { Channel } from './channel.ts';
 import type { LineSession, OpenedLine } from './session.ts';
 
@@ -51,6 +52,14 @@ export class Line {
   /** A key that only the two ends of this line have; `name` says what for. */
   exportKey(name: string, context: Uint8Array, length: number): Uint8Array {
     return this.#opened.session.exporter.application(name, context, length);
+  }
+
+  /**
+   * GCM under a key that the two ends have for one comparison of chunks over the channel of this number
+   * (docs/protocol/4-services.md).
+   */
+  chunkAead(channelId: number): Aead {
+    return this.#session.chunkAead(this.#opened.session.exporter.chunkCompareKey(channelId));
   }
 
   /** Lets open channels finish, then closes. Resolves when the connection is gone. May be called twice. */

@@ -88,6 +88,7 @@ export class Listener {
       this.#clock,
       {
         role: 'responder',
+        provider,
         budget: this.#budget,
         onLogin: opened => {
           login.succeeded();

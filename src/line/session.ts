@@ -2,6 +2,7 @@ import { LineError } from '../errors.ts';
 import { type JsonObject, readFlag, readText } from '../protocol/bytes/json.ts';
 import { u64Bytes } from '../protocol/bytes/writer.ts';
 import type { ChannelState, Priority } from '../protocol/channels/channel-state.ts';
+import type { Aead, CryptoProvider } from '../protocol/crypto/provider.ts';
 import type { Multiplexer } from '../protocol/channels/multiplexer.ts';
 import type { Settings } from '../protocol/channels/settings.ts';
 import type { Endpoint, EndpointEvents, Session } from '../protocol/endpoint.ts';
@@ -85,6 +86,13 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     channel.whenOver(onAbort(signal, error => channel.reset(error)));
     this.flush();
     return channel;
+  }
+
+  /** Takes over the key. */
+  chunkAead(key: Uint8Array): Aead {
+    const aead = this.#options.provider.aead(key);
+    key.fill(0);
+    return aead;
   }
 
   /** The round trip of one PING in milliseconds; several wait for each other. */
@@ -331,6 +339,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
 
 export interface SessionOptions {
   readonly role: 'initiator' | 'responder';
+  readonly provider: CryptoProvider;
   readonly budget: UnreadBudget;
   /** Runs an accepted channel; it is over when the promise settles. Without it every channel is refused. */
   readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;

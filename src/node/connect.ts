@@ -3,6 +3,7 @@ import { LineError } from '../errors.ts';
 import { abortError } from '../line/abort.ts';
 import type { Channel } from '../line/channel.ts';
 import { type ConnectedLine, openLine } from '../line/connect.ts';
+import type { Line } from '../line/line.ts';
 import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import { nodeCrypto } from './crypto.ts';
 import { keepFreedMemory } from './memory.ts';
@@ -77,7 +78,7 @@ export interface ConnectOptions {
   /** Hears how far it is: being dialled, answering, or answering that it is busy and will be asked again. */
   readonly onStage?: ((stage: 'dialling' | 'reached' | 'busy') => void) | undefined;
   /** What this side offers the server; nothing by default. */
-  readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
+  readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the server after login. */
   readonly agent?: string | undefined;
 }

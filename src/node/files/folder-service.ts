@@ -1,18 +1,56 @@
 import { createHash } from 'node:crypto';
+import { basename, dirname } from 'node:path';
+import { LineError } from '../../errors.ts';
 import type { Sha256 } from '../../services/files/hash.ts';
+import { Offers } from '../../services/files/offers.ts';
+import { filesChangeHost } from '../../services/files/put-host.ts';
 import { filesHost } from '../../services/files/sender.ts';
+import type { ReadStore } from '../../services/files/store.ts';
+import { SingleFile } from '../../services/files/subtree.ts';
+import type { Permission } from '../../services/permission.ts';
 import type { Service } from '../../services/service.ts';
+import { nodeCrypto } from '../crypto.ts';
 import { ReadRoot } from './read-root.ts';
+import { ReceiveRoot } from './receive-root.ts';
 
-/** The files service over one folder of this machine. Throws `NOT_FOUND` or `NOT_A_FILE` if it is no folder. */
-export async function serveFolder(directory: string): Promise<FolderService> {
+/**
+ * The files service over one folder of this machine: reading, and as far as `allow` goes also changing. Throws
+ * `NOT_FOUND` or `NOT_A_FILE` if it is no folder.
+ */
+export async function serveFolder(directory: string, allow: readonly Permission[] = ['read']): Promise<FolderService> {
   const root = await ReadRoot.open(directory);
-  return { ...filesHost(root, makeSha256), close: () => root.close() };
+  const reading = filesHost(root, makeSha256);
+  if (!allow.includes('write') && !allow.includes('delete')) return { ...reading, close: () => root.close() };
+  const changes = await ReceiveRoot.open(directory);
+  const changing = filesChangeHost(changes, allow, makeSha256, Date.now);
+  return {
+    name: reading.name,
+    kinds: { ...reading.kinds, ...changing.kinds },
+    close: async () => {
+      await root.close();
+      await changes.close();
+    },
+  };
 }
 
 export interface FolderService extends Service {
   /** Lets go of the folder; for whoever made the service, once no server offers it any more. */
   close(): Promise<void>;
+}
+
+/** What one file or folder of this machine offers to an upload: itself, and nothing beside it. */
+export async function openOffer(path: string): Promise<ReadStore> {
+  try {
+    return await ReadRoot.open(path);
+  } catch (error) {
+    if (!(error instanceof LineError) || error.code !== 'NOT_A_FILE') throw error;
+    return new SingleFile(await ReadRoot.open(dirname(path)), basename(path));
+  }
+}
+
+/** For uploads over a line that was connected with `offers.handle` as its `onChannel`. */
+export function makeOffers(): Offers {
+  return new Offers(length => nodeCrypto.randomBytes(length), makeSha256);
 }
 
 /** SHA-256 by node:crypto. */

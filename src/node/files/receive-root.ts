@@ -1,32 +1,33 @@
-import { randomBytes } from 'node:crypto';
 import {
   type BigIntStats,
   closeSync,
-  constants,
   fchmodSync,
   fstatSync,
+  ftruncateSync,
   futimesSync,
   linkSync,
   lstatSync,
   mkdirSync,
-  openSync,
+  readdirSync,
   renameSync,
+  rmdirSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
 import type { Entry } from '../../services/files/entry.ts';
-import { checkLinkTarget, checkPath, MAX_NAME_BYTES, quotePath } from '../../services/files/names.ts';
-import type { Attributes, ReceiveStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
+import { checkLinkTarget, checkPath, quotePath } from '../../services/files/names.ts';
+import type { Attributes, ChangeStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
 import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
-import { type Beneath, type Folder, isSame, type Place, readLink, type Walk } from './beneath.ts';
+import { type Beneath, type Folder, fromLatin1, isSame, type Place, readLink, type Walk } from './beneath.ts';
 import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
-import { entryOf, NO_FOLLOW, openBeneath, openSource, PLATFORM } from './read-root.ts';
+import { adoptPartial, findPartials, makePartial, type OpenPartial, withFreshName } from './partials.ts';
+import { entryOf, openBeneath, openSource, PLATFORM } from './read-root.ts';
 
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
-export class ReceiveRoot implements ReceiveStore {
+export class ReceiveRoot implements ChangeStore {
   readonly #beneath: Beneath;
 
   private constructor(beneath: Beneath) {
@@ -98,23 +99,95 @@ export class ReceiveRoot implements ReceiveStore {
     );
   }
 
-  async create(path: string): Promise<ReceivingFile> {
+  async partialBytes(path: string): Promise<number> {
+    const names = namesBelowRoot(path);
+    try {
+      return translating(quotePath(path), () =>
+        this.#beneath.writing(names, { make: false }, (folder, name) => {
+          const [largest] = findPartials(folder, name);
+          return largest?.size ?? 0;
+        }),
+      );
+    } catch (error) {
+      const failure = toLineError(error, quotePath(path));
+      if (failure.code === 'NOT_FOUND') return 0;
+      throw failure;
+    }
+  }
+
+  async create(path: string, options: { readonly resume?: boolean } = {}): Promise<ReceivingFile> {
     const names = namesBelowRoot(path);
     return translating(quotePath(path), () =>
       this.#beneath.writing(names, { make: true }, (folder, name) => {
-        const [fd, partial] = withFreshName(name, partialName => [
-          openSync(folder.at(partialName), NEW_FILE, PARTIAL_MODE),
-          partialName,
-        ]);
+        const opened = (options.resume ? adoptPartial(folder, name) : undefined) ?? makePartial(folder, name);
         try {
           folder.checkAfterUse();
         } catch (error) {
-          closeSync(fd);
+          closeSync(opened.fd);
           throw error;
         }
-        return new PartialFile(this.#beneath, names, partial, fd);
+        return new PartialFile(this.#beneath, names, opened);
       }),
     );
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    const source = namesBelowRoot(from);
+    const target = namesBelowRoot(to);
+    translating(quotePath(to), () =>
+      this.#beneath.writing(source, { make: false }, (fromFolder, fromName) => {
+        // Held anew: the walk to the target may close folders that were used lately.
+        const held = fromFolder.again();
+        try {
+          const place = held.at(fromName);
+          const isFolder = lstatSync(place).isDirectory();
+          this.#beneath.writing(target, { make: false }, (folder, name) => {
+            if (isFolder) moveFolder(place, folder.at(name));
+            else moveToFreeName(place, folder.at(name));
+            folder.checkAfterUse();
+          });
+          held.checkAfterUse();
+        } finally {
+          held.close();
+        }
+      }),
+    );
+  }
+
+  async remove(path: string, options: { readonly recursive: boolean }): Promise<void> {
+    const names = namesBelowRoot(path);
+    const isFolder = translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: false }, (folder, name) => {
+        const place = folder.at(name);
+        if (lstatSync(place).isDirectory()) return true;
+        unlinkSync(place);
+        folder.checkAfterUse();
+        return false;
+      }),
+    );
+    if (!isFolder) return;
+    if (options.recursive) await this.#removeContent(names);
+    translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: false }, (folder, name) => {
+        rmdirSync(folder.at(name));
+        folder.checkAfterUse();
+      }),
+    );
+  }
+
+  /** One name at a time, each walked to anew; a link is removed and never followed. A turn for others in between. */
+  async #removeContent(names: readonly string[]): Promise<void> {
+    const children = translating(quotePath(names.join('/')), () =>
+      this.#beneath.folder(names, { make: false }, folder => {
+        const found = readdirSync(folder.self, 'latin1').map(fromLatin1);
+        folder.checkAfterUse();
+        return found;
+      }),
+    );
+    for (const child of children) {
+      await this.remove([...names, child].join('/'), { recursive: true });
+      await new Promise(resolve => setImmediate(resolve));
+    }
   }
 
   /** Files being received stay open, but cannot be committed any more. */
@@ -142,7 +215,8 @@ export class ReceiveRoot implements ReceiveStore {
 class PartialFile implements ReceivingFile {
   readonly #beneath: Beneath;
   readonly #names: readonly string[];
-  readonly #partial: string;
+  readonly keptBytes: number;
+  #partial: string;
   readonly #what: string;
   readonly #descriptor: Descriptor;
   /** `ended`: closed, with the partial left in place. `gone`: moved to its name or removed. */
@@ -150,12 +224,18 @@ class PartialFile implements ReceivingFile {
   #ending: Promise<BigIntStats> | undefined;
   #failure: LineError | undefined;
 
-  constructor(beneath: Beneath, names: readonly string[], partial: string, fd: number) {
+  constructor(beneath: Beneath, names: readonly string[], opened: OpenPartial) {
     this.#beneath = beneath;
     this.#names = names;
-    this.#partial = partial;
+    this.#partial = opened.name;
+    this.keptBytes = opened.size;
     this.#what = quotePath(names.join('/'));
-    this.#descriptor = new Descriptor(fd);
+    this.#descriptor = new Descriptor(opened.fd);
+  }
+
+  async truncate(byteLength: number): Promise<void> {
+    await this.#descriptor.idle();
+    translating(this.#what, () => ftruncateSync(this.#descriptor.fd, byteLength));
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
@@ -199,8 +279,25 @@ class PartialFile implements ReceivingFile {
   }
 
   async keep(): Promise<void> {
-    if (this.#state === 'receiving') this.#state = 'ended';
-    await this.#end();
+    if (this.#state !== 'receiving') return;
+    this.#state = 'ended';
+    const identity = await this.#end();
+    if (identity.size === 0n) {
+      await this.discard();
+      return;
+    }
+    try {
+      // Under a name without a process: whoever wants it next need not ask whether this one still lives.
+      this.#withPartial(identity, (partial, _target, folder, name) => {
+        this.#partial = withFreshName(name, 0, free => {
+          moveToFreeName(partial, folder.at(free));
+          return free;
+        });
+      });
+    } catch (error) {
+      // It stays under its present name, or was taken away: either way it is kept as well as can be.
+      if (!(error instanceof LineError) && codeOf(error) === undefined) throw error;
+    }
   }
 
   async discard(): Promise<void> {
@@ -217,13 +314,16 @@ class PartialFile implements ReceivingFile {
     }
   }
 
-  #withPartial(identity: BigIntStats, use: (partial: Place, target: Place) => void): void {
+  #withPartial(
+    identity: BigIntStats,
+    use: (partial: Place, target: Place, folder: Folder, name: string) => void,
+  ): void {
     this.#beneath.writing(this.#names, { make: false }, (folder, name) => {
       const partial = folder.at(this.#partial);
       const there = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
       if (there === undefined || !isSame(there, identity))
         throw new LineError('NOT_FOUND', `the partial of ${this.#what} was moved away`);
-      use(partial, folder.at(name));
+      use(partial, folder.at(name), folder, name);
       folder.checkAfterUse();
     });
   }
@@ -283,8 +383,16 @@ function replaceBy(partial: Place, target: Place): void {
   }
 }
 
+/** A folder has no second name to be moved by: what is at the target is looked at first, and an empty folder may lose. */
+function moveFolder(from: Place, to: Place): void {
+  if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) {
+    throw new LineError('EXISTS', 'something of this name is there already');
+  }
+  renameSync(from, to);
+}
+
 function replaceByLink(folder: Folder, name: string, content: Place): void {
-  const temporary = withFreshName(name, fresh => {
+  const temporary = withFreshName(name, process.pid, fresh => {
     symlinkSync(content, folder.at(fresh));
     return folder.at(fresh);
   });
@@ -293,23 +401,6 @@ function replaceByLink(folder: Folder, name: string, content: Place): void {
   } catch (error) {
     unlinkSync(temporary);
     throw error;
-  }
-}
-
-/** Calls `make` with `<name>.<8 random hex>.postern-part`, again if that happens to exist. */
-function withFreshName<T>(name: string, make: (freshName: string) => T): T {
-  let start = name;
-  if (name.length * 3 > MAX_STEM_BYTES) {
-    const characters = Array.from(name);
-    while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
-    start = characters.join('');
-  }
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return make(`${start}.${randomBytes(4).toString('hex')}${PARTIAL_SUFFIX}`);
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
-    }
   }
 }
 
@@ -340,12 +431,6 @@ function timeForNode(mtimeUs: number): number | Date {
 
 /** Without setuid, setgid and sticky (R-F4). */
 const PERMISSION_BITS = 0o777;
-/** What is not complete is its owner's alone. */
-const PARTIAL_MODE = 0o600;
-const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
-const PARTIAL_SUFFIX = '.postern-part';
-const MAX_STEM_BYTES = MAX_NAME_BYTES - PARTIAL_SUFFIX.length - '.00000000'.length;
-const MAX_ATTEMPTS = 8;
 const WITHOUT_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 const WITHOUT_MODES = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const WAS_TAKEN_AWAY: ReadonlySet<string> = new Set(['NOT_FOUND', 'FORBIDDEN']);

@@ -1,23 +1,29 @@
 import { LineError } from '../../errors.ts';
 import type { Line } from '../../line/line.ts';
 import { decodeBase64url } from '../../protocol/bytes/base64url.ts';
-import { hasField, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
+import { hasField, type JsonObject, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
+import { concatBytes } from '../../protocol/bytes/writer.ts';
+import type { Aead } from '../../protocol/crypto/provider.ts';
 import type { Entry, Problem } from './entry.ts';
 import { Fetcher } from './fetcher.ts';
+import { chunkCount, LEAF_BYTES } from './leaves.ts';
 import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from './messages.ts';
 import { checkPath } from './names.ts';
 
 /** The asking side of the files service: what can be read at the other end of `line`. */
 export class FilesClient {
   readonly #line: Line;
+  readonly #offer: JsonObject;
 
-  constructor(line: Line) {
+  /** With `offer`: reads what the other side offers under this name (offers.ts), not what it serves. */
+  constructor(line: Line, options: { readonly offer?: string } = {}) {
     this.#line = line;
+    this.#offer = options.offer === undefined ? {} : { offer: options.offer };
   }
 
   /** What is at `path`; `''` is the served folder itself. Throws `NOT_FOUND`, `FORBIDDEN`, `BAD_NAME`. */
   async stat(path: string, options: FileOptions = {}): Promise<Entry> {
-    const channel = this.#line.open(KIND.stat, encodePath(path), options);
+    const channel = this.#line.open(KIND.stat, this.#request(path), options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'entry') throw notDue();
@@ -32,7 +38,7 @@ export class FilesClient {
    * to `path` and checked: one that a folder cannot hold is a `Problem`, like what the host could not read.
    */
   async *list(path: string, options: ListOptions = {}): AsyncGenerator<readonly (Entry | Problem)[]> {
-    const request = { ...encodePath(path), recursive: options.recursive === true };
+    const request = { ...this.#request(path), recursive: options.recursive === true };
     const channel = this.#line.open(KIND.list, request, options);
     try {
       for (;;) {
@@ -73,7 +79,7 @@ export class FilesClient {
 
   /** SHA-256 of the file at `path` as it lies on the other side's disk, 32 bytes. */
   async sha256(path: string, options: HashOptions = {}): Promise<Uint8Array> {
-    const channel = this.#line.open(KIND.hash, encodePath(path), options);
+    const channel = this.#line.open(KIND.hash, this.#request(path), options);
     try {
       for (;;) {
         const message = await channel.readMessage();
@@ -92,9 +98,42 @@ export class FilesClient {
     }
   }
 
+  /**
+   * The leaves of the first `bytes` of the file at `path`, to be compared with those of a file of this side made with the
+   * same `aead`: one per chunk of `CHUNK_BYTES`, the last of what remains (leaves.ts).
+   */
+  async leaves(path: string, bytes: number, options: FileOptions = {}): Promise<RemoteLeaves> {
+    const channel = this.#line.open(KIND.leaves, { ...this.#request(path), bytes }, options);
+    try {
+      const answer = await channel.readMessage();
+      if (readText(answer, 't', 16) !== 'leaves') throw notDue();
+      const entry = { ...decodeEntry(asObject(answer['entry'])), path: '' };
+      const expected = chunkCount(Math.min(bytes, entry.size));
+      const leaves: Uint8Array[] = [];
+      let rest: Uint8Array = new Uint8Array(0);
+      for (let item = await channel.read(); item !== undefined; item = await channel.read()) {
+        if (!(item instanceof Uint8Array)) throw notDue();
+        rest = concatBytes(rest, item);
+        while (rest.length >= LEAF_BYTES) {
+          leaves.push(rest.slice(0, LEAF_BYTES));
+          rest = rest.slice(LEAF_BYTES);
+        }
+        if (leaves.length > expected) throw new LineError('MISMATCH', 'more leaves came than the file has chunks');
+      }
+      if (leaves.length !== expected || rest.length > 0) throw new LineError('MISMATCH', 'leaves are missing');
+      return { entry, leaves, aead: this.#line.chunkAead(channel.id) };
+    } finally {
+      channel.reset();
+    }
+  }
+
+  #request(path: string): JsonObject {
+    return { ...encodePath(path), ...this.#offer };
+  }
+
   /** Many files over one channel, asked for ahead and answered in order. */
   fetcher(options: FileOptions = {}): Fetcher {
-    return new Fetcher(() => this.#line.open(KIND.get, {}, { priority: 'interactive', signal: options.signal }));
+    return new Fetcher(() => this.#line.open(KIND.get, this.#offer, { priority: 'interactive', signal: options.signal }));
   }
 }
 
@@ -126,6 +165,14 @@ export interface RemoteFile {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Lets go of the stream before its end. */
   close(): void;
+}
+
+export interface RemoteLeaves {
+  /** The file as it was when its leaves were made. */
+  readonly entry: Entry;
+  readonly leaves: readonly Uint8Array[];
+  /** For this side's leaves of the same comparison; any other makes all of them differ. */
+  readonly aead: Aead;
 }
 
 async function* streamOf(file: { read(): Promise<Uint8Array | undefined> }, fetcher: Fetcher) {

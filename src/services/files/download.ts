@@ -2,10 +2,11 @@ import { LineError } from '../../errors.ts';
 import { abortError, toLineError } from '../../line/abort.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { FilesClient } from './client.ts';
-import { type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
+import { backUp, type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
 import type { Entry, Problem } from './entry.ts';
 import type { FetchedFile, Fetcher } from './fetcher.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
+import { CHUNK_BYTES, leavesOf } from './leaves.ts';
 import type { ReceiveStore, ReceivingFile } from './store.ts';
 
 /**
@@ -40,8 +41,10 @@ export interface DownloadOptions {
   readonly fsync?: boolean | undefined;
   readonly makeSha256: MakeSha256;
   readonly signal?: AbortSignal | undefined;
-  /** Hears of everything that happens, in order. Must not throw. */
-  readonly onEvent?: ((event: TransferEvent) => void) | undefined;
+  /** Leave time and mode of folders that were there before as they are. */
+  readonly leaveFolders?: boolean | undefined;
+  /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
+  readonly onEvent?: ((event: TransferEvent) => void | Promise<void>) | undefined;
 }
 
 /** `path` is the path in the store. */
@@ -50,6 +53,8 @@ export type TransferEvent =
   | { readonly type: 'found'; readonly path: string; readonly size: number }
   | { readonly type: 'started'; readonly path: string; readonly size: number }
   | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
+  /** Bytes that were there from an earlier session and need not come again. */
+  | { readonly type: 'kept'; readonly path: string; readonly bytes: number }
   | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
   | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
   /** Everything has been found: the totals are final. */
@@ -68,8 +73,19 @@ export interface DownloadSummary {
 
 /** What the receiver does next: files in the order of their wants, and a folder's time once its files are there. */
 type Step =
-  | { readonly kind: 'file'; readonly from: string; readonly to: string; readonly entry: Entry; replace: boolean }
+  | {
+      readonly kind: 'file';
+      readonly from: string;
+      readonly to: string;
+      readonly entry: Entry;
+      readonly replace: boolean;
+      readonly backup: boolean;
+      /** A partial is there: asked for when its turn comes, because only then is it known what is missing. */
+      readonly resume: boolean;
+    }
   | { readonly kind: 'finish-folder'; readonly to: string; readonly entry: Entry };
+
+type FileStep = Step & { kind: 'file' };
 
 class Download {
   readonly #files: FilesClient;
@@ -82,6 +98,8 @@ class Download {
   /** Ends whatever the planner waits for once the receiver has failed. */
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  /** Settles when what was last told has been taken: a listener that is slow holds the transfer back. */
+  #told: Promise<void> = Promise.resolve();
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
 
   constructor(files: FilesClient, store: ReceiveStore, request: DownloadRequest, options: DownloadOptions) {
@@ -131,15 +149,16 @@ class Download {
   /** A folder comes before what is in it, so the folders under way are a stack: one that is left can be finished. */
   async #planFolder(root: Entry): Promise<void> {
     const { from, to } = this.#request;
-    const open: { path: string; to: string; entry: Entry }[] = [];
+    // Without an entry: its time and mode are not ours to set.
+    const open: { path: string; to: string; entry: Entry | undefined }[] = [];
     if (to !== '') {
-      await this.#store.makeFolder(to);
-      open.push({ path: '', to, entry: root });
+      const isOurs = await this.#makeFolder(to);
+      open.push({ path: '', to, entry: isOurs ? root : undefined });
     }
     const leaveUntil = async (path: string): Promise<void> => {
       for (let last = open.at(-1); last !== undefined && !isInside(path, last.path); last = open.at(-1)) {
         open.pop();
-        await this.#steps.give({ kind: 'finish-folder', to: last.to, entry: last.entry });
+        await this.#finishLater(last);
       }
     };
     for await (const batch of this.#files.list(from, { recursive: true, signal: this.#signal })) {
@@ -148,50 +167,64 @@ class Download {
         await leaveUntil(item.path);
         const target = join(to, item.path);
         try {
-          await this.#planItem(item, join(from, item.path), target);
-          if (!('error' in item) && item.type === 'folder') open.push({ path: item.path, to: target, entry: item });
+          if (!('error' in item) && item.type === 'folder') {
+            const isOurs = await this.#makeFolder(target);
+            open.push({ path: item.path, to: target, entry: isOurs ? item : undefined });
+          } else {
+            await this.#planItem(item, join(from, item.path), target);
+          }
         } catch (thrown) {
           if (this.#signal.aborted) throw thrown;
           this.#fail(target, thrown);
         }
       }
     }
-    for (let last = open.pop(); last !== undefined; last = open.pop()) {
-      await this.#steps.give({ kind: 'finish-folder', to: last.to, entry: last.entry });
-    }
+    for (let last = open.pop(); last !== undefined; last = open.pop()) await this.#finishLater(last);
+  }
+
+  async #finishLater({ to, entry }: { readonly to: string; readonly entry: Entry | undefined }): Promise<void> {
+    if (entry !== undefined) await this.#steps.give({ kind: 'finish-folder', to, entry });
+  }
+
+  /** Whether its time and mode are for this transfer to set: it was made now, or left unfinished by an earlier one. */
+  async #makeFolder(to: string): Promise<boolean> {
+    const before = this.#options.leaveFolders ? await this.#store.stat(to) : undefined;
+    await this.#store.makeFolder(to);
+    return before === undefined || before.mode === UNFINISHED_FOLDER_MODE;
   }
 
   async #planItem(item: Entry | Problem, from: string, to: string): Promise<void> {
     if ('error' in item) throw item.error;
     switch (item.type) {
-      case 'folder':
-        return this.#store.makeFolder(to);
       case 'file':
         return this.#planFile(from, to, item);
       case 'link':
         return this.#planLink(to, item);
-      case 'other':
+      default:
         throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
     }
   }
 
   async #planFile(from: string, to: string, entry: Entry): Promise<void> {
     this.#emit({ type: 'found', path: to, size: entry.size });
-    let replace: boolean;
+    let step: FileStep;
     try {
       const verdict = await judgeConflict(this.#files, this.#store, from, to, entry, this.#conflicts);
       if (verdict.action === 'leave') {
         this.#finish(to, entry.size, verdict.because);
         return;
       }
-      replace = verdict.replace;
+      const { replace, backup } = verdict;
+      // Less than a chunk is fetched again sooner than it is compared.
+      const resume = entry.size > CHUNK_BYTES && (await this.#store.partialBytes(verdict.to)) >= CHUNK_BYTES;
+      step = { kind: 'file', from, to: verdict.to, entry, replace, backup, resume };
     } catch (thrown) {
       if (this.#signal.aborted) throw thrown;
       this.#fail(to, thrown);
       return;
     }
-    this.#fetcher.want(from);
-    await this.#steps.give({ kind: 'file', from, to, entry, replace });
+    if (!step.resume) this.#fetcher.want(from);
+    await this.#steps.give(step);
   }
 
   async #planLink(to: string, entry: Entry): Promise<void> {
@@ -207,7 +240,8 @@ class Download {
       this.#finish(to, 0, 'skipped');
       return;
     }
-    await this.#store.makeLink(to, target, { replace: policy !== 'refuse' });
+    if (existing !== undefined && policy === 'backup') await backUp(this.#store, to);
+    await this.#store.makeLink(to, target, { replace: policy === 'force' || policy === 'update' });
     this.#finish(to, 0, 'received');
   }
 
@@ -215,8 +249,9 @@ class Download {
 
   async #receive(): Promise<void> {
     for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
+      await this.#told;
       if (step.kind === 'file') {
-        await this.#receiveFile(step);
+        await (step.resume ? this.#resumeFile(step) : this.#receiveFile(step));
         continue;
       }
       try {
@@ -229,7 +264,7 @@ class Download {
     await this.#fetcher.next();
   }
 
-  async #receiveFile(step: Step & { kind: 'file' }): Promise<void> {
+  async #receiveFile(step: FileStep): Promise<void> {
     let fetched: FetchedFile | undefined;
     try {
       fetched = await this.#fetcher.next();
@@ -244,15 +279,71 @@ class Download {
     }
   }
 
-  async #storeFile(step: Step & { kind: 'file' }, fetched: FetchedFile): Promise<void> {
-    const { entry } = fetched;
-    // What was listed is what was judged and agreed to (R-F5).
-    if (entry.size !== step.entry.size) throw new LineError('CHANGED', 'the file changed after it was listed');
-    this.#emit({ type: 'started', path: step.to, size: entry.size });
-    const file = await this.#store.create(step.to);
+  async #storeFile(step: FileStep, fetched: FetchedFile): Promise<void> {
+    await this.#completing(step, false, fetched.entry, async file => this.#writeAll(step.to, file, fetched));
+  }
+
+  /** Goes on with what an earlier session left: only chunks that are missing or differ are asked for. */
+  async #resumeFile(step: FileStep): Promise<void> {
+    const fetcher = this.#files.fetcher({ signal: this.#signal });
     try {
-      await this.#writeAll(step.to, file, fetched);
+      await this.#completing(step, true, step.entry, async file => {
+        const missing = await this.#findMissing(step, file);
+        for (const { offset, length } of missing) fetcher.want(step.from, offset, length);
+        fetcher.noMoreWants();
+        for (let fetched = await fetcher.next(); fetched !== undefined; fetched = await fetcher.next()) {
+          if (fetched.failure !== undefined) throw fetched.failure;
+          if (!isSameVersion(fetched.entry, step.entry)) throw changed();
+          await this.#writeAll(step.to, file, fetched);
+        }
+        await file.truncate(step.entry.size);
+      });
+    } catch (thrown) {
+      this.#fail(step.to, thrown);
+      if (this.#signal.aborted) throw thrown;
+    } finally {
+      fetcher.close();
+    }
+  }
+
+  /** The ranges that the partial does not hold as the host does, found by comparing leaves. */
+  async #findMissing(step: FileStep, file: ReceivingFile): Promise<Range[]> {
+    const { size } = step.entry;
+    const kept = Math.min(file.keptBytes, size);
+    const missing = new Ranges();
+    let same = 0;
+    if (kept > 0) {
+      const theirs = await this.#files.leaves(step.from, kept, { signal: this.#signal });
+      if (!isSameVersion(theirs.entry, step.entry)) throw changed();
+      let index = 0;
+      for await (const leaf of leavesOf(file, kept, theirs.aead)) {
+        const offset = index * CHUNK_BYTES;
+        const length = Math.min(CHUNK_BYTES, kept - offset);
+        if (leaf.every((byte, at) => byte === theirs.leaves[index]![at])) same += length;
+        else missing.add(offset, length);
+        index += 1;
+      }
+    }
+    missing.add(kept, size - kept);
+    if (same > 0) this.#emit({ type: 'kept', path: step.to, bytes: same });
+    return missing.all;
+  }
+
+  /** What every file goes through: a temporary name, its bytes by `fill`, and only then its own name. */
+  async #completing(
+    step: FileStep,
+    resume: boolean,
+    entry: Entry,
+    fill: (file: ReceivingFile) => Promise<void>,
+  ): Promise<void> {
+    // What was listed is what was judged and agreed to (R-F5).
+    if (entry.size !== step.entry.size) throw changed();
+    this.#emit({ type: 'started', path: step.to, size: entry.size });
+    const file = await this.#store.create(step.to, { resume });
+    try {
+      await fill(file);
       if (this.#conflicts.checksum) await this.#verify(step.from, file, entry);
+      if (step.backup) await backUp(this.#store, step.to);
       await file.commit({
         mtimeUs: entry.mtimeUs,
         mode: entry.mode,
@@ -260,7 +351,7 @@ class Download {
         fsync: this.#options.fsync === true,
       });
     } catch (thrown) {
-      // A source that changed left a mixture of two versions; anything else left a true beginning.
+      // A source that changed left a mixture of two versions; anything else left something to go on with.
       const isMixture = thrown instanceof LineError && (thrown.code === 'CHANGED' || thrown.code === 'MISMATCH');
       await (isMixture ? file.discard() : file.keep());
       throw thrown;
@@ -315,10 +406,38 @@ class Download {
   }
 
   #emit(event: TransferEvent): void {
-    this.#options.onEvent?.(event);
+    const told = this.#options.onEvent?.(event);
+    if (told !== undefined) this.#told = told;
   }
 }
 
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Ranges in ascending order; neighbours become one. */
+class Ranges {
+  readonly all: Range[] = [];
+
+  add(offset: number, length: number): void {
+    if (length === 0) return;
+    const last = this.all.at(-1);
+    if (last === undefined || last.offset + last.length !== offset) this.all.push({ offset, length });
+    else this.all[this.all.length - 1] = { offset: last.offset, length: last.length + length };
+  }
+}
+
+function isSameVersion(one: Entry, other: Entry): boolean {
+  return one.size === other.size && one.mtimeUs === other.mtimeUs;
+}
+
+function changed(): LineError {
+  return new LineError('CHANGED', 'the file changed after it was listed');
+}
+
+/** What a receiving store gives new folders until they are finished. */
+const UNFINISHED_FOLDER_MODE = 0o700;
 const MAX_STEPS_AHEAD = 256;
 const MAX_WRITES_UNDER_WAY = 4;
 

@@ -2,9 +2,10 @@ import { LineError } from '../../errors.ts';
 import type { Channel } from '../../line/channel.ts';
 import type { Line } from '../../line/line.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
-import { type JsonObject, readFlag } from '../../protocol/bytes/json.ts';
+import { type JsonObject, readFlag, readInteger } from '../../protocol/bytes/json.ts';
 import type { Service } from '../service.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
+import { leavesOf } from './leaves.ts';
 import {
   decodePath,
   decodeWant,
@@ -23,6 +24,15 @@ import type { ReadStore, SourceFile } from './store.ts';
  * store's gate behind it.
  */
 export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
+  const kinds = readingKinds(() => store, makeSha256);
+  return {
+    name: 'files',
+    kinds: Object.fromEntries(Object.entries(kinds).map(([kind, handle]) => [kind, { permission: 'read', handle }])),
+  };
+}
+
+/** The handlers of all kinds of channels that read, over the store that `storeOf` finds for a request or refuses. */
+export function readingKinds(storeOf: (request: JsonObject) => ReadStore, makeSha256: MakeSha256): ReadingKinds {
   const loads = new WeakMap<Line, LineLoad>();
   const loadOf = (line: Line): LineLoad => {
     const load = loads.get(line) ?? new LineLoad();
@@ -30,15 +40,15 @@ export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
     return load;
   };
   return {
-    name: 'files',
-    kinds: {
-      [KIND.stat]: { permission: 'read', handle: channel => sendStat(store, channel) },
-      [KIND.list]: { permission: 'read', handle: (channel, line) => sendList(store, channel, loadOf(line)) },
-      [KIND.get]: { permission: 'read', handle: (channel, line) => sendFiles(store, channel, loadOf(line)) },
-      [KIND.hash]: { permission: 'read', handle: channel => sendHash(store, channel, makeSha256) },
-    },
+    [KIND.stat]: channel => sendStat(storeOf(channel.request), channel),
+    [KIND.list]: (channel, line) => sendList(storeOf(channel.request), channel, loadOf(line)),
+    [KIND.get]: (channel, line) => sendFiles(storeOf(channel.request), channel, loadOf(line)),
+    [KIND.hash]: channel => sendHash(storeOf(channel.request), channel, makeSha256),
+    [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request), channel, line),
   };
 }
+
+export type ReadingKinds = { readonly [kind: string]: (channel: Channel, line: Line) => Promise<void> };
 
 async function sendStat(store: ReadStore, channel: Channel): Promise<void> {
   const entry = await store.stat(requestedPath(channel.request));
@@ -75,6 +85,19 @@ async function sendHash(store: ReadStore, channel: Channel, makeSha256: MakeSha2
       if (bytesDone % HASH_REPORT_BYTES === 0) await channel.send({ t: 'hashing', bytes: bytesDone });
     });
     await channel.send({ t: 'hash', size: file.entry.size, sha256: encodeBase64url(digest) });
+  } finally {
+    await file.close();
+  }
+}
+
+/** The leaves of one file, so that the other side can tell which of its own chunks are the same (leaves.ts). */
+async function sendLeaves(store: ReadStore, channel: Channel, line: Line): Promise<void> {
+  const file = await store.open(requestedPath(channel.request));
+  try {
+    await channel.send({ t: 'leaves', entry: encodeEntry(file.entry) });
+    const limit = Math.min(file.entry.size, readInteger(channel.request, 'bytes'));
+    for await (const leaf of leavesOf(file, limit, line.chunkAead(channel.id))) await channel.write(leaf);
+    await file.verifyUnchanged();
   } finally {
     await file.close();
   }

@@ -43,8 +43,21 @@ export interface ReceiveStore {
   makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
   /** Takes memory that nobody uses any more, if the platform has a way to give it back at once. */
   release?(bytes: Uint8Array): void;
-  /** Starts a file under a temporary name beside `path`, whose folder is made if needed. */
-  create(path: string): Promise<ReceivingFile>;
+  /** Bytes of a partial of `path` that an earlier session left and nobody is writing any more; 0 if there is none. */
+  partialBytes(path: string): Promise<number>;
+  /**
+   * Starts a file under a temporary name beside `path`, whose folder is made if needed. With `resume` it goes on with
+   * such a partial if there is one, which from then on is this session's.
+   */
+  create(path: string, options?: { readonly resume?: boolean }): Promise<ReceivingFile>;
+  /** Gives what is at `from` another name; nothing that has the new one is replaced (`EXISTS`). */
+  move(from: string, to: string): Promise<void>;
+}
+
+/** A folder in which things can be changed that were there before. */
+export interface ChangeStore extends ReceiveStore {
+  /** Removes a file or a link, or an empty folder; with `recursive` a folder and all in it. Links are never followed. */
+  remove(path: string, options: { readonly recursive: boolean }): Promise<void>;
 }
 
 export interface Attributes {
@@ -53,6 +66,10 @@ export interface Attributes {
 }
 
 export interface ReceivingFile {
+  /** Bytes that were there from an earlier session; what they are worth is for the caller to find out. */
+  readonly keptBytes: number;
+  /** Cuts off what lies behind `byteLength`. */
+  truncate(byteLength: number): Promise<void>;
   /** Writes all of `bytes` at `position`; the buffer is the store's until the promise settles. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Reads back what was written, as `SourceFile.read`: for comparing it before it gets its name. */

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, renameSync } from 'node:fs';
+import { encodeName } from '../../protocol/bytes/text.ts';
+import { MAX_NAME_BYTES } from '../../services/files/names.ts';
+import { codeOf } from '../node-errors.ts';
+import { type Folder, fromLatin1 } from './beneath.ts';
+import { NO_FOLLOW } from './read-root.ts';
+
+/**
+ * Names of files on their way in: `NAME.PID-RANDOM.postern-part` beside NAME. PID is the process that writes it, 0 when
+ * nobody does any more. So a partial says what it is, two sessions never write into one, and what a killed process left
+ * is found again without a journal.
+ */
+export interface OpenPartial {
+  readonly fd: number;
+  readonly name: string;
+  /** Bytes that were there. */
+  readonly size: number;
+}
+
+/** Makes and opens a new partial of `name`. */
+export function makePartial(folder: Folder, name: string): OpenPartial {
+  return withFreshName(name, process.pid, partial => ({
+    fd: openSync(folder.at(partial), NEW_FILE, PARTIAL_MODE),
+    name: partial,
+    size: 0,
+  }));
+}
+
+/**
+ * What earlier sessions left of `name` and nobody is writing, the largest first. Looks through the folder, which is worth
+ * it for large files only.
+ */
+export function findPartials(folder: Folder, name: string): { readonly name: string; readonly size: number }[] {
+  const found: { name: string; size: number }[] = [];
+  for (const entry of readdirSync(folder.self, 'latin1')) {
+    if (!entry.endsWith(SUFFIX)) continue;
+    const partial = fromLatin1(entry);
+    if (!isPartialOf(partial, name)) continue;
+    const stats = lstatSync(folder.at(partial), { throwIfNoEntry: false });
+    if (stats?.isFile()) found.push({ name: partial, size: stats.size });
+  }
+  folder.checkAfterUse();
+  return found.sort((one, other) => other.size - one.size);
+}
+
+/** Takes the largest partial over: by giving it a name of this process, which only one process can do. */
+export function adoptPartial(folder: Folder, name: string): OpenPartial | undefined {
+  for (const { name: left } of findPartials(folder, name)) {
+    const own = freshName(name, process.pid);
+    try {
+      renameSync(folder.at(left), folder.at(own));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') continue; // Another session was quicker.
+      throw error;
+    }
+    const opened = openOwn(folder, own);
+    if (opened !== undefined) return opened;
+  }
+  return undefined;
+}
+
+/** Calls `make` with a new name for a partial of `name`, again if that happens to exist. */
+export function withFreshName<T>(name: string, pid: number, make: (freshName: string) => T): T {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return make(freshName(name, pid));
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * Only a plain file of this user with one name: a second name could be that of another file of his, which would be
+ * written into.
+ */
+function openOwn(folder: Folder, name: string): OpenPartial | undefined {
+  const fd = openSync(folder.at(name), constants.O_RDWR | NO_FOLLOW | NO_WAIT);
+  const stats = fstatSync(fd);
+  const isOurs = stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
+  if (isOurs) return { fd, name, size: stats.size };
+  closeSync(fd);
+  return undefined;
+}
+
+/** Of `name`, and of no process that lives. One that has got the number of a dead one only costs a new beginning. */
+function isPartialOf(partial: string, name: string): boolean {
+  const parts = PATTERN.exec(partial);
+  if (parts === null || parts[1] !== stem(name)) return false;
+  const pid = Number(parts[2]);
+  return pid === 0 || !isAlive(pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
+  }
+}
+
+function freshName(name: string, pid: number): string {
+  return `${stem(name)}.${pid}-${randomBytes(4).toString('hex')}${SUFFIX}`;
+}
+
+/** As much of the name as leaves room for the rest, cut at a character's border. */
+function stem(name: string): string {
+  if (name.length * 3 <= MAX_STEM_BYTES) return name;
+  const characters = [...name];
+  while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
+  return characters.join('');
+}
+
+const SUFFIX = '.postern-part';
+const PATTERN = /^(.*)\.(\d{1,10})-[0-9a-f]{8}\.postern-part$/s;
+const MAX_STEM_BYTES = MAX_NAME_BYTES - '.4294967295-00000000'.length - SUFFIX.length;
+const MAX_ATTEMPTS = 8;
+/** What is not complete is its owner's alone. */
+const PARTIAL_MODE = 0o600;
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
+const NO_WAIT = constants.O_NONBLOCK ?? 0;

@@ -1,0 +1,148 @@
+import { LineError } from '../../errors.ts';
+import type { Channel } from '../../line/channel.ts';
+import type { Line } from '../../line/line.ts';
+import { type JsonObject, readFlag, readText } from '../../protocol/bytes/json.ts';
+import type { Permission } from '../permission.ts';
+import type { Service } from '../service.ts';
+import { FilesClient } from './client.ts';
+import { backUp, CONFLICT_POLICIES, type ConflictPolicy, replaces } from './conflict.ts';
+import { download } from './download.ts';
+import type { MakeSha256 } from './hash.ts';
+import { CHANGE_KIND, decodePath, encodeEvent } from './messages.ts';
+import { checkPath } from './names.ts';
+import type { ChangeStore } from './store.ts';
+
+/**
+ * The host's writing side of the files service. An upload is the host's own download of what the client offers
+ * (offers.ts), so conflicts, partials, resuming and order are one piece of code in both directions; the other kinds are
+ * single changes. `write` makes new names only; whatever was there before takes `delete` as well.
+ */
+export function filesChangeHost(
+  store: ChangeStore,
+  allowed: readonly Permission[],
+  makeSha256: MakeSha256,
+  nowMs: () => number,
+): Service {
+  const mayReplace = allowed.includes('delete');
+  return {
+    name: 'files-change',
+    kinds: {
+      [CHANGE_KIND.put]: {
+        permission: 'write',
+        handle: (channel, line) => receiveOffer(store, channel, line, mayReplace, makeSha256),
+      },
+      [CHANGE_KIND.write]: {
+        permission: 'write',
+        handle: channel => receiveStream(store, channel, mayReplace, nowMs),
+      },
+      [CHANGE_KIND.makeFolder]: { permission: 'write', handle: channel => makeFolder(store, channel, nowMs) },
+      [CHANGE_KIND.remove]: {
+        permission: 'delete',
+        handle: async channel => {
+          await store.remove(requestedPath(channel.request), { recursive: readFlag(channel.request, 'recursive') });
+          await channel.send({ t: 'done' });
+        },
+      },
+      [CHANGE_KIND.move]: {
+        permission: 'delete',
+        handle: async channel => {
+          await store.move(requestedPath(channel.request), requestedPath(channel.request, 'to'));
+          await channel.send({ t: 'done' });
+        },
+      },
+    },
+  };
+}
+
+/** `files.put`: downloads the offer into `path` and tells what happens. */
+async function receiveOffer(
+  store: ChangeStore,
+  channel: Channel,
+  line: Line,
+  mayReplace: boolean,
+  makeSha256: MakeSha256,
+): Promise<void> {
+  const { request } = channel;
+  const to = requestedPath(request);
+  const conflict = requestedPolicy(request, mayReplace);
+  const files = new FilesClient(line, { offer: readText(request, 'offer', 64) });
+  const stop = new AbortController();
+  // The client says nothing more on this channel: its end, or its RESET, is the wish to stop.
+  const listening = channel.read().then(
+    () => stop.abort(new LineError('CANCELLED', 'the other side cancelled')),
+    (thrown: unknown) => stop.abort(thrown),
+  );
+  const summary = await download(files, store, { from: '', to }, {
+    conflict,
+    checksum: readFlag(request, 'checksum'),
+    fsync: readFlag(request, 'fsync'),
+    leaveFolders: !mayReplace,
+    makeSha256,
+    signal: stop.signal,
+    onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
+  });
+  await channel.send({ t: 'summary', ...summary });
+  await channel.end();
+  await listening;
+}
+
+/** `files.write`: the bytes of the channel become a file; its size is known only at the end. */
+async function receiveStream(
+  store: ChangeStore,
+  channel: Channel,
+  mayReplace: boolean,
+  nowMs: () => number,
+): Promise<void> {
+  const path = requestedPath(channel.request);
+  const policy = requestedPolicy(channel.request, mayReplace);
+  const existing = await store.stat(path);
+  if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
+  const replace = policy === 'force' || policy === 'update';
+  if (existing !== undefined && !replace && policy !== 'backup') {
+    throw new LineError('EXISTS', 'another file of this name exists');
+  }
+  const file = await store.create(path);
+  try {
+    let position = 0;
+    for (let item = await channel.read(); item !== undefined; item = await channel.read()) {
+      if (!(item instanceof Uint8Array)) throw new LineError('PROTOCOL', 'a message where bytes are due');
+      await file.write(item, position);
+      position += item.length;
+    }
+    if (policy === 'backup' && existing !== undefined) await backUp(store, path);
+    const fsync = readFlag(channel.request, 'fsync');
+    await file.commit({ mtimeUs: Math.round(nowMs() * 1000), mode: STREAM_MODE, replace, fsync });
+    await channel.send({ t: 'done', bytes: position });
+  } catch (thrown) {
+    // A stream cannot be begun again in the middle, so its partial is of no use.
+    await file.discard();
+    throw thrown;
+  }
+}
+
+async function makeFolder(store: ChangeStore, channel: Channel, nowMs: () => number): Promise<void> {
+  const path = requestedPath(channel.request);
+  if ((await store.stat(path)) !== undefined) throw new LineError('EXISTS', 'something of this name exists');
+  await store.makeFolder(path);
+  await store.finishFolder(path, { mtimeUs: Math.round(nowMs() * 1000), mode: FOLDER_MODE });
+  await channel.send({ t: 'done' });
+}
+
+function requestedPolicy(request: JsonObject, mayReplace: boolean): ConflictPolicy {
+  const name = readText(request, 'policy', 16);
+  const policy = CONFLICT_POLICIES.find(one => one === name);
+  if (policy === undefined) throw new LineError('MALFORMED', 'a policy that there is not');
+  if (replaces(policy) && !mayReplace) {
+    throw new LineError('FORBIDDEN', 'this machine does not allow to replace what is there (delete)');
+  }
+  return policy;
+}
+
+function requestedPath(request: JsonObject, key = 'path'): string {
+  const path = decodePath(request, key);
+  checkPath(path, 'posix');
+  return path;
+}
+
+const STREAM_MODE = 0o644;
+const FOLDER_MODE = 0o755;

@@ -1,0 +1,112 @@
+import { LineError } from '../../errors.ts';
+import type { Line } from '../../line/line.ts';
+import { readInteger, readText } from '../../protocol/bytes/json.ts';
+import type { ConflictPolicy } from './conflict.ts';
+import type { DownloadSummary, TransferEvent } from './download.ts';
+import { CHANGE_KIND, decodeEvent, encodePath } from './messages.ts';
+import type { Offers } from './offers.ts';
+import type { ReadStore } from './store.ts';
+
+/**
+ * Puts a file or a folder on the other side: offers `store`, whose `''` it is, and lets the host fetch it. `offers` must
+ * be what the line was connected with (`onChannel`). Throws `FORBIDDEN` where writing is not allowed, and as `download`.
+ */
+export async function upload(
+  line: Line,
+  offers: Offers,
+  store: ReadStore,
+  request: UploadRequest,
+  options: UploadOptions = {},
+): Promise<DownloadSummary> {
+  const offer = offers.offer(store);
+  const channel = line.open(
+    CHANGE_KIND.put,
+    {
+      ...encodePath(request.to),
+      offer,
+      policy: options.conflict ?? 'refuse',
+      checksum: options.checksum === true,
+      fsync: options.fsync === true,
+    },
+    { signal: options.signal },
+  );
+  try {
+    for (;;) {
+      const message = await channel.readMessage();
+      const type = readText(message, 't', 16);
+      if (type === 'event') options.onEvent?.(decodeEvent(message));
+      else if (type === 'summary') {
+        return {
+          received: readInteger(message, 'received'),
+          identical: readInteger(message, 'identical'),
+          skipped: readInteger(message, 'skipped'),
+          failed: readInteger(message, 'failed'),
+          bytes: readInteger(message, 'bytes'),
+        };
+      } else throw new LineError('PROTOCOL', 'a message that is not due');
+    }
+  } finally {
+    offers.withdraw(offer);
+    channel.reset();
+  }
+}
+
+/** Puts a stream of unknown length on the other side as one file; returns its size. Nothing is kept of a cut one. */
+export async function uploadStream(
+  line: Line,
+  bytes: AsyncIterable<Uint8Array>,
+  request: UploadRequest,
+  options: UploadOptions = {},
+): Promise<number> {
+  const channel = line.open(
+    CHANGE_KIND.write,
+    { ...encodePath(request.to), policy: options.conflict ?? 'refuse', fsync: options.fsync === true },
+    { signal: options.signal, priority: 'bulk' },
+  );
+  try {
+    for await (const chunk of bytes) await channel.write(chunk);
+    await channel.end();
+    return readInteger(await channel.readMessage(), 'bytes');
+  } finally {
+    channel.reset();
+  }
+}
+
+/** Removes a file, a link or an empty folder; with `recursive` a folder and all in it. */
+export async function removeRemote(line: Line, path: string, options: { recursive?: boolean } = {}): Promise<void> {
+  await change(line, CHANGE_KIND.remove, { ...encodePath(path), recursive: options.recursive === true });
+}
+
+/** Makes a folder, and those above it. */
+export async function makeRemoteFolder(line: Line, path: string): Promise<void> {
+  await change(line, CHANGE_KIND.makeFolder, encodePath(path));
+}
+
+/** Gives what is at `from` another name; what has the new one is not replaced (`EXISTS`). */
+export async function moveRemote(line: Line, from: string, to: string): Promise<void> {
+  await change(line, CHANGE_KIND.move, { ...encodePath(from), ...encodePath(to, 'to') });
+}
+
+export interface UploadRequest {
+  /** Path at the host: the name that the file or folder gets; `''` puts a folder's content into the served folder. */
+  readonly to: string;
+}
+
+export interface UploadOptions {
+  /** Default `refuse`. */
+  readonly conflict?: ConflictPolicy | undefined;
+  readonly checksum?: boolean | undefined;
+  readonly fsync?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Hears what happens at the host. Must not throw. */
+  readonly onEvent?: ((event: TransferEvent) => void) | undefined;
+}
+
+async function change(line: Line, kind: string, request: { readonly [key: string]: unknown }): Promise<void> {
+  const channel = line.open(kind, request);
+  try {
+    await channel.readMessage();
+  } finally {
+    channel.reset();
+  }
+}
