@@ -7,7 +7,7 @@ import type { Transport } from '../transports/transport.ts';
 import { onAbort } from './abort.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { Line } from './line.ts';
+import type { Line } from './line.ts';
 import { ourSettings } from './our-settings.ts';
 import { LineSession } from './session.ts';
 import { UnreadBudget } from './unread-budget.ts';
@@ -19,23 +19,15 @@ import { UnreadBudget } from './unread-budget.ts';
  */
 export async function openLine(transport: Transport, options: OpenLineOptions): Promise<ConnectedLine> {
   const { provider, clock = systemClock } = options;
-  const { onChannel } = options;
   let welcome: JsonObject | undefined;
-  let line: Line | undefined;
-  const session: LineSession = new LineSession(
+  const session = new LineSession(
     transport,
     clock,
     {
       role: 'initiator',
       provider,
       budget: new UnreadBudget(),
-      onChannel:
-        onChannel === undefined
-          ? undefined
-          : async channel => {
-              await session.ready;
-              await onChannel(channel, line!);
-            },
+      onChannel: options.onChannel,
       onWelcome: message => {
         welcome = message;
       },
@@ -58,8 +50,7 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
   const stopListening = onAbort(options.signal, error => session.abort(error));
   try {
     session.start();
-    const opened = await session.ready;
-    line = new Line(session, opened);
+    const line = await session.ready;
     return { line, allowed: readAllowed(welcome) };
   } finally {
     timer.cancel();

@@ -11,7 +11,7 @@ import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_LINES_PER_DEVICE } from '..
 import type { Transport } from '../transports/transport.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { Line } from './line.ts';
+import type { Line } from './line.ts';
 import { ourSettings } from './our-settings.ts';
 import { LineSession } from './session.ts';
 import { UnreadBudget } from './unread-budget.ts';
@@ -81,8 +81,7 @@ export class Listener {
   }
 
   #makeSession(transport: Transport, login: Login): LineSession {
-    const { provider, onChannel } = this.#options;
-    let line: Line | undefined;
+    const { provider } = this.#options;
     const session: LineSession = new LineSession(
       transport,
       this.#clock,
@@ -96,13 +95,11 @@ export class Listener {
           this.#rememberClient(opened);
           session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [] });
         },
-        onChannel:
-          onChannel === undefined
-            ? undefined
-            : async channel => {
-                await session.ready;
-                await onChannel(channel, line!);
-              },
+        onOpen: line => {
+          login.ready();
+          this.#tell(() => this.#options.onLine?.(line));
+        },
+        onChannel: this.#options.onChannel,
         onFault: this.#options.onFault,
         randomFraction: () => provider.randomBytes(1)[0]! / 256,
       },
@@ -118,15 +115,6 @@ export class Listener {
           unknownRealm: { generated: this.#options.realms.every(realm => realm.generated) },
           gate: login,
         }),
-    );
-    session.ready.then(
-      opened => {
-        login.ready();
-        const made = new Line(session, opened);
-        line = made;
-        this.#tell(() => this.#options.onLine?.(made));
-      },
-      () => {}, // A login that failed is told when its connection is gone.
     );
     return session;
   }

@@ -12,6 +12,7 @@ import { onAbort, toLineError } from './abort.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import type { Clock, Timer } from './clock.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { Line } from './line.ts';
 import { Pump, type PumpOwner } from './pump.ts';
 import type { UnreadBudget } from './unread-budget.ts';
 
@@ -24,7 +25,7 @@ import type { UnreadBudget } from './unread-budget.ts';
  */
 export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   readonly transport: Transport;
-  readonly ready: Promise<OpenedLine>;
+  readonly ready: Promise<Line>;
   /** Settles when the connection is gone, with the error that ended the line, if one did. */
   readonly closed: Promise<LineError | undefined>;
   readonly #clock: Clock;
@@ -35,8 +36,9 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   readonly #channels = new Map<number, Channel>();
   #phase: 'login' | 'open' | 'closing' | 'over' = 'login';
   #session: Session | undefined;
+  #line: Line | undefined;
   #error: LineError | undefined;
-  #settleReady!: { resolve: (opened: OpenedLine) => void; reject: (error: LineError) => void };
+  #settleReady!: { resolve: (line: Line) => void; reject: (error: LineError) => void };
   #settleClosed!: (error: LineError | undefined) => void;
   #closeTimer: Timer | undefined;
   #roundTripMs: number | undefined;
@@ -153,7 +155,9 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
 
   settingsReceived(settings: Settings): void {
     this.#phase = 'open';
-    this.#settleReady.resolve({ session: this.#session!, peerSettings: settings });
+    this.#line = new Line(this, { session: this.#session!, peerSettings: settings });
+    this.#options.onOpen?.(this.#line);
+    this.#settleReady.resolve(this.#line);
     // The first round trip is measured on a quiet line; the windows are judged by it. If the line ends first, `closed`
     // tells.
     this.ping().catch(() => {});
@@ -276,7 +280,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   async #handle(channel: Channel): Promise<void> {
     try {
       if (this.#options.onChannel === undefined) throw new LineError('UNSUPPORTED', 'this side offers nothing');
-      await this.#options.onChannel(channel);
+      await this.#options.onChannel(channel, this.#line!);
       await channel.finish();
     } catch (thrown) {
       const error = toLineError(thrown);
@@ -341,8 +345,10 @@ export interface SessionOptions {
   readonly role: 'initiator' | 'responder';
   readonly provider: CryptoProvider;
   readonly budget: UnreadBudget;
+  /** The line is ready; called before its first channel. */
+  readonly onOpen?: ((line: Line) => void) | undefined;
   /** Runs an accepted channel; it is over when the promise settles. Without it every channel is refused. */
-  readonly onChannel?: ((channel: Channel) => Promise<void>) | undefined;
+  readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** The peer has proven itself; called before anything of it is acted on. */
   readonly onLogin?: ((session: Session) => void) | undefined;
   readonly onWelcome?: ((message: JsonObject) => void) | undefined;

@@ -15,6 +15,7 @@ const KINDS: Readonly<Record<string, Permission>> = {
   'files.list': 'read',
   'files.get': 'read',
   'files.hash': 'read',
+  'files.leaves': 'read',
 };
 
 /** A store that must not be reached. */

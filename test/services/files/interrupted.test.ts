@@ -70,7 +70,7 @@ describe('when the connection is cut', () => {
     await expect(getting).rejects.toEqual(code('TRUNCATED'));
     const [partial, ...more] = namesBelow(got());
     expect(more).toEqual([]);
-    expect(partial).toMatch(/^big\.[0-9a-f]{8}\.postern-part$/);
+    expect(partial).toMatch(/^big\.0-[0-9a-f]{8}\.postern-part$/);
     const kept = readFileSync(got(partial));
     expect(kept.length).toBeGreaterThan(0);
     expect(kept.equals(content.subarray(0, kept.length))).toBe(true);
@@ -384,7 +384,9 @@ function portsOf(store: ReceiveStore): ReceiveStore {
     makeFolder: path => store.makeFolder(path),
     finishFolder: (path, attributes) => store.finishFolder(path, attributes),
     makeLink: (path, target, options) => store.makeLink(path, target, options),
-    create: path => store.create(path),
+    create: (path, options) => store.create(path, options),
+    partialBytes: path => store.partialBytes(path),
+    move: (from, to) => store.move(from, to),
   };
 }
 
