@@ -89,7 +89,7 @@ export const LAYERS: readonly Layer[] = [
   {
     files: 'services/files/',
     may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts'],
-    mayNameTypesOf: ['line/'],
+    mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
@@ -111,8 +111,11 @@ export const LAYERS: readonly Layer[] = [
       'line/',
       ...PORTS,
       'services/*',
-      // Puts a gate and the service behind it together.
+      // Puts the gates and the services behind them together.
       'services/files/sender.ts',
+      'services/files/put-host.ts',
+      'services/files/offers.ts',
+      'services/files/subtree.ts',
       'protocol/crypto/',
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.

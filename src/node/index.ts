@@ -2,7 +2,7 @@
 export * from '../index.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
-export { type FolderService, makeSha256, serveFolder, makeOffers, openOffer } from './files/folder-service.ts';
+export { type FolderService, makeOffers, makeSha256, openOffer, serveFolder } from './files/folder-service.ts';
 export { ReadRoot } from './files/read-root.ts';
 export { ReceiveRoot } from './files/receive-root.ts';
 export { type ListenOptions, listen, type Passphrase, type Server } from './listen.ts';

@@ -78,7 +78,8 @@ export function withFreshName<T>(name: string, pid: number, make: (freshName: st
 function openOwn(folder: Folder, name: string): OpenPartial | undefined {
   const fd = openSync(folder.at(name), constants.O_RDWR | NO_FOLLOW | NO_WAIT);
   const stats = fstatSync(fd);
-  const isOurs = stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
+  const isOurs =
+    stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
   if (isOurs) return { fd, name, size: stats.size };
   closeSync(fd);
   return undefined;
@@ -108,7 +109,7 @@ function freshName(name: string, pid: number): string {
 /** As much of the name as leaves room for the rest, cut at a character's border. */
 function stem(name: string): string {
   if (name.length * 3 <= MAX_STEM_BYTES) return name;
-  const characters = [...name];
+  const characters = Array.from(name);
   while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
   return characters.join('');
 }

@@ -133,7 +133,9 @@ export class FilesClient {
 
   /** Many files over one channel, asked for ahead and answered in order. */
   fetcher(options: FileOptions = {}): Fetcher {
-    return new Fetcher(() => this.#line.open(KIND.get, this.#offer, { priority: 'interactive', signal: options.signal }));
+    return new Fetcher(() =>
+      this.#line.open(KIND.get, this.#offer, { priority: 'interactive', signal: options.signal }),
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import type { Aead } from '../../protocol/crypto/provider.ts';
 import { putU64 } from '../../protocol/bytes/writer.ts';
+import type { Aead } from '../../protocol/crypto/provider.ts';
 import type { SourceFile } from './store.ts';
 
 /**

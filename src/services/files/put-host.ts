@@ -72,15 +72,20 @@ async function receiveOffer(
     () => stop.abort(new LineError('CANCELLED', 'the other side cancelled')),
     (thrown: unknown) => stop.abort(thrown),
   );
-  const summary = await download(files, store, { from: '', to }, {
-    conflict,
-    checksum: readFlag(request, 'checksum'),
-    fsync: readFlag(request, 'fsync'),
-    leaveFolders: !mayReplace,
-    makeSha256,
-    signal: stop.signal,
-    onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
-  });
+  const summary = await download(
+    files,
+    store,
+    { from: '', to },
+    {
+      conflict,
+      checksum: readFlag(request, 'checksum'),
+      fsync: readFlag(request, 'fsync'),
+      leaveFolders: !mayReplace,
+      makeSha256,
+      signal: stop.signal,
+      onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
+    },
+  );
   await channel.send({ t: 'summary', ...summary });
   await channel.end();
   await listening;

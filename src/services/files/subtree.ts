@@ -16,8 +16,7 @@ export class SingleFile implements ReadStore {
     return this.#store.stat(this.#checked(path));
   }
 
-  // biome-ignore lint/correctness/useYield: a file has nothing in it, which is told as an error
-  async *list(path: string): AsyncGenerator<readonly (Entry | Problem)[]> {
+  list(path: string): AsyncIterable<readonly (Entry | Problem)[]> {
     this.#checked(path);
     throw new LineError('NOT_A_FILE', 'a file is no folder');
   }

@@ -398,6 +398,8 @@ function failingWrites(store: ReceiveStore, path: string, failure: LineError['co
       const file = await store.create(name);
       if (name !== path) return file;
       const failing: ReceivingFile = {
+        keptBytes: file.keptBytes,
+        truncate: byteLength => file.truncate(byteLength),
         write: () => Promise.reject(new LineError(failure, 'full')),
         read: (target, position) => file.read(target, position),
         commit: options => file.commit(options),

@@ -103,7 +103,7 @@ export async function downloading(
   const onEvent = (event: TransferEvent): void => {
     events.push(event);
     if (event.type === 'failed') failures.push(`${event.path} ${event.error.code}`);
-    options.onEvent?.(event);
+    void options.onEvent?.(event);
   };
   const summary = await download(files, store, { from, to }, { makeSha256, ...options, onEvent });
   return { summary, events, failures };
