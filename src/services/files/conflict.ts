@@ -29,6 +29,12 @@ export interface ConflictOptions {
   readonly policy: ConflictPolicy;
   /** Compare contents even where size and time agree. */
   readonly checksum: boolean;
+  /**
+   * Whether the content of what is there may be compared with what comes. Not for a sender that may write and not read:
+   * it could ask by this, guess after guess, what is in a file. Size and time to the microsecond are compared for all, so
+   * that its upload can be run again.
+   */
+  readonly mayCompare: boolean;
   readonly makeSha256: MakeSha256;
   readonly signal?: AbortSignal | undefined;
 }
@@ -125,6 +131,7 @@ async function isIdentical(
 ): Promise<boolean> {
   if (source.size !== existing.size) return false;
   if (source.mtimeUs === existing.mtimeUs && !options.checksum) return true;
+  if (!options.mayCompare) return false;
   const file = await store.open(to);
   try {
     const [theirs, ours] = await Promise.all([

@@ -41,6 +41,8 @@ export interface DownloadOptions {
   readonly fsync?: boolean | undefined;
   readonly makeSha256: MakeSha256;
   readonly signal?: AbortSignal | undefined;
+  /** `false`: contents of what is there are not compared, because the sender may not know them. Default true. */
+  readonly mayCompare?: boolean | undefined;
   /** Leave time and mode of folders that were there before as they are. */
   readonly leaveFolders?: boolean | undefined;
   /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
@@ -112,6 +114,7 @@ class Download {
     this.#conflicts = {
       policy: options.conflict ?? 'refuse',
       checksum: options.checksum === true,
+      mayCompare: options.mayCompare !== false,
       makeSha256: options.makeSha256,
       signal: this.#signal,
     };

@@ -23,13 +23,14 @@ export function filesChangeHost(
   makeSha256: MakeSha256,
   nowMs: () => number,
 ): Service {
-  const mayReplace = allowed.includes('delete');
+  const rights = { mayReplace: allowed.includes('delete'), mayRead: allowed.includes('read') };
+  const { mayReplace } = rights;
   return {
     name: 'files-change',
     kinds: {
       [CHANGE_KIND.put]: {
         permission: 'write',
-        handle: (channel, line) => receiveOffer(store, channel, line, mayReplace, makeSha256),
+        handle: (channel, line) => receiveOffer(store, channel, line, rights, makeSha256),
       },
       [CHANGE_KIND.write]: {
         permission: 'write',
@@ -59,7 +60,7 @@ async function receiveOffer(
   store: ChangeStore,
   channel: Channel,
   line: Line,
-  mayReplace: boolean,
+  { mayReplace, mayRead }: { readonly mayReplace: boolean; readonly mayRead: boolean },
   makeSha256: MakeSha256,
 ): Promise<void> {
   const { request } = channel;
@@ -81,6 +82,7 @@ async function receiveOffer(
       checksum: readFlag(request, 'checksum'),
       fsync: readFlag(request, 'fsync'),
       leaveFolders: !mayReplace,
+    mayCompare: mayRead,
       makeSha256,
       signal: stop.signal,
       onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
