@@ -82,7 +82,7 @@ async function receiveOffer(
       checksum: readFlag(request, 'checksum'),
       fsync: readFlag(request, 'fsync'),
       leaveFolders: !mayReplace,
-    mayCompare: mayRead,
+      mayCompare: mayRead,
       makeSha256,
       signal: stop.signal,
       onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
