@@ -26,7 +26,7 @@ export function dispatchChannels(
     if (!granted.has(entry.permission)) {
       throw new LineError('FORBIDDEN', `not allowed for this login (${entry.permission})`);
     }
-    await entry.handle(channel, line);
+    await entry.handle(channel, line, granted);
   };
 }
 

@@ -13,7 +13,8 @@ export interface ServiceKind {
   readonly permission: Permission;
   /**
    * Runs one channel. When it returns, its direction is ended for it; what it throws is told to the peer as a RESET,
-   * a `LineError` with its code and sentence, anything else only as INTERNAL.
+   * a `LineError` with its code and sentence, anything else only as INTERNAL. `granted` is what this login may do, for a
+   * kind that does more for those who may do more.
    */
-  handle(channel: Channel, line: Line): Promise<void>;
+  handle(channel: Channel, line: Line, granted: ReadonlySet<Permission>): Promise<void>;
 }

@@ -102,7 +102,7 @@ describe('logging in over TCP', () => {
     await line.ping();
     expect(lines).toEqual([line.verifier]);
     expect(line.peer.agent).toBe('server/1');
-    expect(stages).toEqual(['reached']);
+    expect(stages).toEqual(['dialling', 'reached']);
     // Nothing is offered that needs `read`, so it is of no use.
     expect(allowed).toEqual([]);
     expect(server.connectionCount).toBe(1);
@@ -236,7 +236,7 @@ describe('logging in over TCP', () => {
     await sayHello(server);
     const stages: string[] = [];
     await dial(server, { onStage: stage => stages.push(stage), connectTimeoutMs: 60_000 });
-    expect(stages).toEqual(['reached', 'busy', 'reached']);
+    expect(stages).toEqual(['dialling', 'reached', 'busy', 'dialling', 'reached']);
   });
 
   test('BUSY for longer than there is time is BUSY, with the wait that the server named', async () => {

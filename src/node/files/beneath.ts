@@ -427,7 +427,11 @@ function quoteNames(names: readonly string[]): string {
 const O_PATH = 0o10000000;
 const SEPARATOR = process.platform === 'win32' ? /[\\/]/ : '/';
 const ASCII = /^\p{ASCII}*$/u;
-const NEW_FOLDER_MODE = 0o700;
+/**
+ * Its owner's alone. The sticky bit, which means nothing where nobody else may write, marks a folder that its transfer
+ * has not finished: nothing else makes such folders. Systems other than Linux make them without it.
+ */
+export const NEW_FOLDER_MODE = 0o1700;
 const MAX_RECENT_FOLDERS = 64;
 /** As many links as Linux follows. */
 const MAX_LINKS = 40;

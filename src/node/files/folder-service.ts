@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { LineError } from '../../errors.ts';
 import type { Sha256 } from '../../services/files/hash.ts';
@@ -38,13 +39,24 @@ export interface FolderService extends Service {
   close(): Promise<void>;
 }
 
-/** What one file or folder of this machine offers to an upload: itself, and nothing beside it. */
-export async function openOffer(path: string): Promise<ReadStore> {
+/**
+ * What one file or folder of this machine offers to an upload: itself, and nothing beside it. `path` is the user's own
+ * word: a link is followed.
+ */
+export async function openOffer(path: string): Promise<ReadStore & { close(): Promise<void> }> {
   try {
     return await ReadRoot.open(path);
   } catch (error) {
     if (!(error instanceof LineError) || error.code !== 'NOT_A_FILE') throw error;
-    return new SingleFile(await ReadRoot.open(dirname(path)), basename(path));
+    const file = await realpath(path);
+    const folder = await ReadRoot.open(dirname(file));
+    const single = new SingleFile(folder, basename(file));
+    return {
+      stat: one => single.stat(one),
+      list: one => single.list(one),
+      open: one => single.open(one),
+      close: () => folder.close(),
+    };
   }
 }
 

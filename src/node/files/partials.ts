@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, renameSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+} from 'node:fs';
 import { encodeName } from '../../protocol/bytes/text.ts';
 import { MAX_NAME_BYTES } from '../../services/files/names.ts';
 import { codeOf } from '../node-errors.ts';
@@ -32,16 +42,34 @@ export function makePartial(folder: Folder, name: string): OpenPartial {
  * it for large files only.
  */
 export function findPartials(folder: Folder, name: string): { readonly name: string; readonly size: number }[] {
-  const found: { name: string; size: number }[] = [];
-  for (const entry of readdirSync(folder.self, 'latin1')) {
-    if (!entry.endsWith(SUFFIX)) continue;
-    const partial = fromLatin1(entry);
-    if (!isPartialOf(partial, name)) continue;
-    const stats = lstatSync(folder.at(partial), { throwIfNoEntry: false });
-    if (stats?.isFile()) found.push({ name: partial, size: stats.size });
+  return abandonedPartials(folder)
+    .filter(partial => partial.stem === stem(name))
+    .sort((one, other) => other.size - one.size);
+}
+
+/** Those of files that are there by now: they came another way, or were too small to be gone on with. */
+export function removeUselessPartials(folder: Folder): void {
+  for (const partial of abandonedPartials(folder)) {
+    const file = lstatSync(folder.at(partial.stem), { throwIfNoEntry: false });
+    if (file?.isFile()) unlinkSync(folder.at(partial.name));
   }
   folder.checkAfterUse();
-  return found.sort((one, other) => other.size - one.size);
+}
+
+/** Plain files of this user with one name that look like partials and that no living process writes. */
+function abandonedPartials(folder: Folder): { readonly name: string; readonly stem: string; readonly size: number }[] {
+  const found: { name: string; stem: string; size: number }[] = [];
+  for (const entry of readdirSync(folder.self, 'latin1')) {
+    if (!entry.endsWith(SUFFIX)) continue;
+    const name = fromLatin1(entry);
+    const parts = PATTERN.exec(name);
+    if (parts === null) continue;
+    const stats = lstatSync(folder.at(name), { throwIfNoEntry: false });
+    if (stats === undefined || !isOwn(stats) || isBeingWritten(Number(parts[2]), stats)) continue;
+    found.push({ name, stem: parts[1]!, size: stats.size });
+  }
+  folder.checkAfterUse();
+  return found;
 }
 
 /** Takes the largest partial over: by giving it a name of this process, which only one process can do. */
@@ -71,26 +99,31 @@ export function withFreshName<T>(name: string, pid: number, make: (freshName: st
   }
 }
 
-/**
- * Only a plain file of this user with one name: a second name could be that of another file of his, which would be
- * written into.
- */
+/** Looks again at what was opened: it may have been swapped since it was found. */
 function openOwn(folder: Folder, name: string): OpenPartial | undefined {
   const fd = openSync(folder.at(name), constants.O_RDWR | NO_FOLLOW | NO_WAIT);
   const stats = fstatSync(fd);
-  const isOurs =
-    stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
-  if (isOurs) return { fd, name, size: stats.size };
+  if (isOwn(stats)) return { fd, name, size: stats.size };
   closeSync(fd);
   return undefined;
 }
 
-/** Of `name`, and of no process that lives. One that has got the number of a dead one only costs a new beginning. */
-function isPartialOf(partial: string, name: string): boolean {
-  const parts = PATTERN.exec(partial);
-  if (parts === null || parts[1] !== stem(name)) return false;
-  const pid = Number(parts[2]);
-  return pid === 0 || !isAlive(pid);
+/**
+ * Only a plain file of this user with one name: a second name could be that of another file of his, which would be
+ * written into.
+ */
+function isOwn(stats: Stats): boolean {
+  return stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
+}
+
+/**
+ * By a process that lives. One that has got the number of a dead one only costs a new beginning; but in a container each
+ * start has the same number, so with this process's own it counts whether the file is older than the process.
+ */
+function isBeingWritten(pid: number, stats: Stats): boolean {
+  if (pid === 0) return false;
+  if (pid === process.pid) return stats.ctimeMs >= Date.now() - process.uptime() * 1000 - CLOCK_SLACK_MS;
+  return isAlive(pid);
 }
 
 function isAlive(pid: number): boolean {
@@ -118,6 +151,8 @@ const SUFFIX = '.postern-part';
 const PATTERN = /^(.*)\.(\d{1,10})-[0-9a-f]{8}\.postern-part$/s;
 const MAX_STEM_BYTES = MAX_NAME_BYTES - '.4294967295-00000000'.length - SUFFIX.length;
 const MAX_ATTEMPTS = 8;
+/** Of the disk's clock behind the system's: the kernel stamps files with the last tick. */
+const CLOCK_SLACK_MS = 50;
 /** What is not complete is its owner's alone. */
 const PARTIAL_MODE = 0o600;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;

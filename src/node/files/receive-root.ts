@@ -11,6 +11,7 @@ import {
   readdirSync,
   renameSync,
   rmdirSync,
+  statSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
@@ -21,9 +22,25 @@ import { checkLinkTarget, checkPath, quotePath } from '../../services/files/name
 import type { Attributes, ChangeStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
 import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
-import { type Beneath, type Folder, fromLatin1, isSame, type Place, readLink, type Walk } from './beneath.ts';
+import {
+  type Beneath,
+  type Folder,
+  fromLatin1,
+  isSame,
+  NEW_FOLDER_MODE,
+  type Place,
+  readLink,
+  type Walk,
+} from './beneath.ts';
 import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
-import { adoptPartial, findPartials, makePartial, type OpenPartial, withFreshName } from './partials.ts';
+import {
+  adoptPartial,
+  findPartials,
+  makePartial,
+  type OpenPartial,
+  removeUselessPartials,
+  withFreshName,
+} from './partials.ts';
 import { entryOf, openBeneath, openSource, PLATFORM } from './read-root.ts';
 
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
@@ -65,9 +82,16 @@ export class ReceiveRoot implements ChangeStore {
   }
 
   /** New folders are the owner's alone until `finishFolder`. */
-  async makeFolder(path: string): Promise<void> {
+  async makeFolder(path: string): Promise<boolean> {
     const names = checkPath(path, PLATFORM);
-    translating(quotePath(path), () => this.#beneath.folder(names, { make: true }, () => undefined));
+    const isNew = process.platform !== 'linux' && (await this.stat(path)) === undefined;
+    return translating(quotePath(path), () =>
+      this.#beneath.folder(names, { make: true }, folder => {
+        const { mode, uid } = statSync(folder.self);
+        folder.checkAfterUse();
+        return isNew || ((mode & 0o7777) === NEW_FOLDER_MODE && uid === process.getuid?.());
+      }),
+    );
   }
 
   /** Never the root: its mode and time are its owner's business (R-F4). On Windows folders keep their own. */
@@ -113,6 +137,11 @@ export class ReceiveRoot implements ChangeStore {
       if (failure.code === 'NOT_FOUND') return 0;
       throw failure;
     }
+  }
+
+  async clearPartials(path: string): Promise<void> {
+    const names = checkPath(path, PLATFORM);
+    translating(quotePath(path), () => this.#beneath.folder(names, { make: false }, removeUselessPartials));
   }
 
   async create(path: string, options: { readonly resume?: boolean } = {}): Promise<ReceivingFile> {
@@ -272,9 +301,8 @@ class PartialFile implements ReceivingFile {
       this.#state = 'gone';
       if (options.fsync) await this.#flushFolder();
     } catch (error) {
+      this.#setAside(await this.#end());
       throw toLineError(error, this.#what);
-    } finally {
-      await this.#end();
     }
   }
 
@@ -286,6 +314,12 @@ class PartialFile implements ReceivingFile {
       await this.discard();
       return;
     }
+    this.#setAside(identity);
+  }
+
+  /** To be found by whoever goes on with it. */
+  #setAside(identity: BigIntStats): void {
+    if (this.#state === 'gone') return;
     try {
       // Under a name without a process: whoever wants it next need not ask whether this one still lives.
       this.#withPartial(identity, (partial, _target, folder, name) => {

@@ -113,12 +113,13 @@ export class FilesClient {
       let rest: Uint8Array = new Uint8Array(0);
       for (let item = await channel.read(); item !== undefined; item = await channel.read()) {
         if (!(item instanceof Uint8Array)) throw notDue();
-        rest = concatBytes(rest, item);
-        while (rest.length >= LEAF_BYTES) {
-          leaves.push(rest.slice(0, LEAF_BYTES));
-          rest = rest.slice(LEAF_BYTES);
+        const bytes = concatBytes(rest, item);
+        if (leaves.length * LEAF_BYTES + bytes.length > expected * LEAF_BYTES) {
+          throw new LineError('MISMATCH', 'more leaves came than the file has chunks');
         }
-        if (leaves.length > expected) throw new LineError('MISMATCH', 'more leaves came than the file has chunks');
+        let at = 0;
+        for (; bytes.length - at >= LEAF_BYTES; at += LEAF_BYTES) leaves.push(bytes.slice(at, at + LEAF_BYTES));
+        rest = bytes.slice(at);
       }
       if (leaves.length !== expected || rest.length > 0) throw new LineError('MISMATCH', 'leaves are missing');
       return { entry, leaves, aead: this.#line.chunkAead(channel.id) };

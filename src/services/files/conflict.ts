@@ -85,8 +85,7 @@ async function judgeFreeName(
   source: Entry,
   options: ConflictOptions,
 ): Promise<Verdict> {
-  for (let number = 2; number <= MAX_NUMBERED_NAMES; number += 1) {
-    const candidate = numbered(to, number);
+  for (const candidate of freeNames(to)) {
     const existing = await store.stat(candidate);
     if (existing === undefined) return receiveAt(candidate);
     if (existing.type !== 'file') continue;
@@ -95,6 +94,11 @@ async function judgeFreeName(
     }
   }
   throw new LineError('EXISTS', 'there are too many files of this name with a number');
+}
+
+/** The names that `rename` tries, in order. */
+export function* freeNames(path: string): Generator<string> {
+  for (let number = 2; number <= MAX_NUMBERED_NAMES; number += 1) yield numbered(path, number);
 }
 
 function numbered(path: string, number: number): string {

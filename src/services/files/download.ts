@@ -2,7 +2,7 @@ import { LineError } from '../../errors.ts';
 import { abortError, toLineError } from '../../line/abort.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { FilesClient } from './client.ts';
-import { backUp, type ConflictOptions, type ConflictPolicy, judgeConflict } from './conflict.ts';
+import { backUp, type ConflictOptions, type ConflictPolicy, freeNames, judgeConflict } from './conflict.ts';
 import type { Entry, Problem } from './entry.ts';
 import type { FetchedFile, Fetcher } from './fetcher.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
@@ -85,7 +85,8 @@ type Step =
       /** A partial is there: asked for when its turn comes, because only then is it known what is missing. */
       readonly resume: boolean;
     }
-  | { readonly kind: 'finish-folder'; readonly to: string; readonly entry: Entry };
+  /** Without an entry its time and mode are not ours to set. */
+  | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined };
 
 type FileStep = Step & { kind: 'file' };
 
@@ -143,8 +144,10 @@ class Download {
     const { from, to } = this.#request;
     const root = await this.#files.stat(from, { signal: this.#signal });
     if (root.type === 'folder') await this.#planFolder(root);
-    else if (root.type === 'file') await this.#planFile(from, to, root);
-    else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
+    else if (root.type === 'file') {
+      await this.#planFile(from, to, root);
+      await this.#leaveLater({ to: to.slice(0, Math.max(0, to.lastIndexOf('/'))), entry: undefined });
+    } else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
     this.#fetcher.noMoreWants();
     this.#emit({ type: 'counted' });
   }
@@ -152,21 +155,20 @@ class Download {
   /** A folder comes before what is in it, so the folders under way are a stack: one that is left can be finished. */
   async #planFolder(root: Entry): Promise<void> {
     const { from, to } = this.#request;
-    // Without an entry: its time and mode are not ours to set.
     const open: { path: string; to: string; entry: Entry | undefined }[] = [];
-    if (to !== '') {
-      const isOurs = await this.#makeFolder(to);
-      open.push({ path: '', to, entry: isOurs ? root : undefined });
-    }
+    const isOurs = to !== '' && (await this.#makeFolder(to));
+    open.push({ path: '', to, entry: isOurs ? root : undefined });
     const leaveUntil = async (path: string): Promise<void> => {
       for (let last = open.at(-1); last !== undefined && !isInside(path, last.path); last = open.at(-1)) {
         open.pop();
-        await this.#finishLater(last);
+        await this.#leaveLater(last);
       }
     };
     for await (const batch of this.#files.list(from, { recursive: true, signal: this.#signal })) {
       for (const item of batch) {
         if (this.#signal.aborted) throw abortError(this.#signal);
+        // A listing of nothing but failures must not run ahead of who is told of them.
+        await this.#told;
         await leaveUntil(item.path);
         const target = join(to, item.path);
         try {
@@ -182,18 +184,17 @@ class Download {
         }
       }
     }
-    for (let last = open.pop(); last !== undefined; last = open.pop()) await this.#finishLater(last);
+    for (let last = open.pop(); last !== undefined; last = open.pop()) await this.#leaveLater(last);
   }
 
-  async #finishLater({ to, entry }: { readonly to: string; readonly entry: Entry | undefined }): Promise<void> {
-    if (entry !== undefined) await this.#steps.give({ kind: 'finish-folder', to, entry });
+  async #leaveLater({ to, entry }: { readonly to: string; readonly entry: Entry | undefined }): Promise<void> {
+    await this.#steps.give({ kind: 'leave-folder', to, entry });
   }
 
-  /** Whether its time and mode are for this transfer to set: it was made now, or left unfinished by an earlier one. */
+  /** Whether its time and mode are for this transfer to set. */
   async #makeFolder(to: string): Promise<boolean> {
-    const before = this.#options.leaveFolders ? await this.#store.stat(to) : undefined;
-    await this.#store.makeFolder(to);
-    return before === undefined || before.mode === UNFINISHED_FOLDER_MODE;
+    const isUnfinished = await this.#store.makeFolder(to);
+    return isUnfinished || this.#options.leaveFolders !== true;
   }
 
   async #planItem(item: Entry | Problem, from: string, to: string): Promise<void> {
@@ -238,7 +239,12 @@ class Download {
       this.#finish(to, 0, 'identical');
       return;
     }
+    if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
     const { policy } = this.#conflicts;
+    if (existing !== undefined && policy === 'rename') {
+      await this.#planNumberedLink(to, target);
+      return;
+    }
     if (existing !== undefined && (policy === 'skip' || (policy === 'update' && entry.mtimeUs <= existing.mtimeUs))) {
       this.#finish(to, 0, 'skipped');
       return;
@@ -246,6 +252,18 @@ class Download {
     if (existing !== undefined && policy === 'backup') await backUp(this.#store, to);
     await this.#store.makeLink(to, target, { replace: policy === 'force' || policy === 'update' });
     this.#finish(to, 0, 'received');
+  }
+
+  async #planNumberedLink(to: string, target: string): Promise<void> {
+    for (const candidate of freeNames(to)) {
+      const existing = await this.#store.stat(candidate);
+      const isIdentical = existing?.type === 'link' && existing.target === target;
+      if (existing !== undefined && !isIdentical) continue;
+      if (!isIdentical) await this.#store.makeLink(candidate, target, { replace: false });
+      this.#finish(to, 0, isIdentical ? 'identical' : 'received');
+      return;
+    }
+    throw new LineError('EXISTS', 'there are too many links of this name with a number');
   }
 
   // ── 2. Receiving ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,14 +275,24 @@ class Download {
         await (step.resume ? this.#resumeFile(step) : this.#receiveFile(step));
         continue;
       }
-      try {
-        await this.#store.finishFolder(step.to, step.entry);
-      } catch (thrown) {
-        this.#fail(step.to, thrown);
-      }
+      await this.#leaveFolder(step.to, step.entry);
     }
     // The host's END: nothing came that was not asked for, and the line was there until the last.
     await this.#fetcher.next();
+  }
+
+  async #leaveFolder(to: string, entry: Entry | undefined): Promise<void> {
+    try {
+      await this.#store.clearPartials?.(to);
+    } catch {
+      // What cannot be cleared away only takes up room, and the folder may be gone or never have been made.
+    }
+    if (entry === undefined) return;
+    try {
+      await this.#store.finishFolder(to, entry);
+    } catch (thrown) {
+      this.#fail(to, thrown);
+    }
   }
 
   async #receiveFile(step: FileStep): Promise<void> {
@@ -377,6 +405,7 @@ class Download {
         writing.push(write);
         position += count;
         this.#emit({ type: 'progress', path, bytes: count });
+        await this.#told;
       }
     } finally {
       await Promise.allSettled(writing);
@@ -439,8 +468,6 @@ function changed(): LineError {
   return new LineError('CHANGED', 'the file changed after it was listed');
 }
 
-/** What a receiving store gives new folders until they are finished. */
-const UNFINISHED_FOLDER_MODE = 0o700;
 const MAX_STEPS_AHEAD = 256;
 const MAX_WRITES_UNDER_WAY = 4;
 

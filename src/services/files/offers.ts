@@ -3,34 +3,37 @@ import type { Channel } from '../../line/channel.ts';
 import type { Line } from '../../line/line.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { type JsonObject, readText } from '../../protocol/bytes/json.ts';
+import type { Entry, Problem } from './entry.ts';
 import type { MakeSha256 } from './hash.ts';
 import { readingKinds } from './sender.ts';
-import type { ReadStore } from './store.ts';
+import type { ReadStore, SourceFile } from './store.ts';
 
 /**
  * What an uploading side lets the host read back: an upload is the host's download of an offer (docs/protocol/
- * 4-services.md §2). An offer has a random name, is told to the host in its `files.put`, and ends with it; channels that
- * name no offer of this side are refused.
+ * 4-services.md §1). An offer has a random name, is told to one host in its `files.put`, and ends with it; channels that
+ * name no offer made to their line are refused.
  */
 export class Offers {
-  readonly #stores = new Map<string, ReadStore>();
+  readonly #offers = new Map<string, { readonly line: Line; readonly store: OfferedStore }>();
   readonly #randomBytes: (length: number) => Uint8Array;
   readonly #kinds;
 
   constructor(randomBytes: (length: number) => Uint8Array, makeSha256: MakeSha256) {
     this.#randomBytes = randomBytes;
-    this.#kinds = readingKinds(request => this.#offered(request), makeSha256);
+    this.#kinds = readingKinds((request, line) => this.#offered(request, line), makeSha256);
   }
 
-  /** Offers `store` until `withdraw`; gives the name of the offer. */
-  offer(store: ReadStore): string {
+  /** Offers `store` to the other end of `line` until `withdraw`; gives the name of the offer. */
+  offer(store: ReadStore, line: Line): string {
     const name = encodeBase64url(this.#randomBytes(16));
-    this.#stores.set(name, store);
+    this.#offers.set(name, { line, store: new OfferedStore(store) });
     return name;
   }
 
+  /** From now on nothing of it is read, not even over channels that are under way. */
   withdraw(name: string): void {
-    this.#stores.delete(name);
+    this.#offers.get(name)?.store.withdraw();
+    this.#offers.delete(name);
   }
 
   /** For `onChannel` of the uploading side. */
@@ -40,9 +43,56 @@ export class Offers {
     await handle(channel, line);
   }
 
-  #offered(request: JsonObject): ReadStore {
-    const store = this.#stores.get(readText(request, 'offer', 64));
-    if (store === undefined) throw new LineError('FORBIDDEN', 'this was not offered');
-    return store;
+  #offered(request: JsonObject, line: Line): ReadStore {
+    const offer = this.#offers.get(readText(request, 'offer', 64));
+    if (offer?.line !== line) throw notOffered();
+    return offer.store;
   }
+}
+
+/** A store that can be taken back while it is read. */
+class OfferedStore implements ReadStore {
+  readonly #store: ReadStore;
+  #isWithdrawn = false;
+
+  constructor(store: ReadStore) {
+    this.#store = store;
+  }
+
+  withdraw(): void {
+    this.#isWithdrawn = true;
+  }
+
+  async stat(path: string): Promise<Entry> {
+    return this.#present().stat(path);
+  }
+
+  async *list(path: string, options: { recursive: boolean }): AsyncGenerator<readonly (Entry | Problem)[]> {
+    for await (const batch of this.#present().list(path, options)) {
+      this.#present();
+      yield batch;
+    }
+  }
+
+  async open(path: string): Promise<SourceFile> {
+    const file = await this.#present().open(path);
+    return {
+      entry: file.entry,
+      read: async (target, position) => {
+        this.#present();
+        return file.read(target, position);
+      },
+      verifyUnchanged: () => file.verifyUnchanged(),
+      close: () => file.close(),
+    };
+  }
+
+  #present(): ReadStore {
+    if (this.#isWithdrawn) throw notOffered();
+    return this.#store;
+  }
+}
+
+function notOffered(): LineError {
+  return new LineError('FORBIDDEN', 'this was not offered');
 }

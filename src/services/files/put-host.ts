@@ -5,7 +5,7 @@ import { type JsonObject, readFlag, readText } from '../../protocol/bytes/json.t
 import type { Permission } from '../permission.ts';
 import type { Service } from '../service.ts';
 import { FilesClient } from './client.ts';
-import { backUp, CONFLICT_POLICIES, type ConflictPolicy, replaces } from './conflict.ts';
+import { backUp, CONFLICT_POLICIES, type ConflictPolicy, freeNames, replaces } from './conflict.ts';
 import { download } from './download.ts';
 import type { MakeSha256 } from './hash.ts';
 import { CHANGE_KIND, decodePath, encodeEvent } from './messages.ts';
@@ -15,7 +15,8 @@ import type { ChangeStore } from './store.ts';
 /**
  * The host's writing side of the files service. An upload is the host's own download of what the client offers
  * (offers.ts), so conflicts, partials, resuming and order are one piece of code in both directions; the other kinds are
- * single changes. `write` makes new names only; whatever was there before takes `delete` as well.
+ * single changes. `write` makes new names only; whatever was there before takes `delete` as well, both of the service and of the
+ * login.
  */
 export function filesChangeHost(
   store: ChangeStore,
@@ -23,18 +24,20 @@ export function filesChangeHost(
   makeSha256: MakeSha256,
   nowMs: () => number,
 ): Service {
-  const rights = { mayReplace: allowed.includes('delete'), mayRead: allowed.includes('read') };
-  const { mayReplace } = rights;
+  const rightsOf = (granted: ReadonlySet<Permission>): Rights => {
+    const may = (permission: Permission): boolean => allowed.includes(permission) && granted.has(permission);
+    return { mayReplace: may('delete'), mayRead: may('read') };
+  };
   return {
     name: 'files-change',
     kinds: {
       [CHANGE_KIND.put]: {
         permission: 'write',
-        handle: (channel, line) => receiveOffer(store, channel, line, rights, makeSha256),
+        handle: (channel, line, granted) => receiveOffer(store, channel, line, rightsOf(granted), makeSha256),
       },
       [CHANGE_KIND.write]: {
         permission: 'write',
-        handle: channel => receiveStream(store, channel, mayReplace, nowMs),
+        handle: (channel, _line, granted) => receiveStream(store, channel, rightsOf(granted), nowMs),
       },
       [CHANGE_KIND.makeFolder]: { permission: 'write', handle: channel => makeFolder(store, channel, nowMs) },
       [CHANGE_KIND.remove]: {
@@ -55,12 +58,17 @@ export function filesChangeHost(
   };
 }
 
+interface Rights {
+  readonly mayReplace: boolean;
+  readonly mayRead: boolean;
+}
+
 /** `files.put`: downloads the offer into `path` and tells what happens. */
 async function receiveOffer(
   store: ChangeStore,
   channel: Channel,
   line: Line,
-  { mayReplace, mayRead }: { readonly mayReplace: boolean; readonly mayRead: boolean },
+  { mayReplace, mayRead }: Rights,
   makeSha256: MakeSha256,
 ): Promise<void> {
   const { request } = channel;
@@ -97,17 +105,17 @@ async function receiveOffer(
 async function receiveStream(
   store: ChangeStore,
   channel: Channel,
-  mayReplace: boolean,
+  { mayReplace }: Rights,
   nowMs: () => number,
 ): Promise<void> {
-  const path = requestedPath(channel.request);
+  const wanted = requestedPath(channel.request);
   const policy = requestedPolicy(channel.request, mayReplace);
-  const existing = await store.stat(path);
+  const existing = await store.stat(wanted);
   if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
   const replace = policy === 'force' || policy === 'update';
-  if (existing !== undefined && !replace && policy !== 'backup') {
-    throw new LineError('EXISTS', 'another file of this name exists');
-  }
+  const isInTheWay = existing !== undefined && !replace && policy !== 'backup';
+  if (isInTheWay && policy !== 'rename') throw new LineError('EXISTS', 'another file of this name exists');
+  const path = isInTheWay ? await freeName(store, wanted) : wanted;
   const file = await store.create(path);
   try {
     let position = 0;
@@ -130,9 +138,18 @@ async function receiveStream(
 async function makeFolder(store: ChangeStore, channel: Channel, nowMs: () => number): Promise<void> {
   const path = requestedPath(channel.request);
   if ((await store.stat(path)) !== undefined) throw new LineError('EXISTS', 'something of this name exists');
-  await store.makeFolder(path);
-  await store.finishFolder(path, { mtimeUs: Math.round(nowMs() * 1000), mode: FOLDER_MODE });
+  const names = path.split('/');
+  for (let depth = 1; depth <= names.length; depth += 1) {
+    const folder = names.slice(0, depth).join('/');
+    const isNew = await store.makeFolder(folder);
+    if (isNew) await store.finishFolder(folder, { mtimeUs: Math.round(nowMs() * 1000), mode: FOLDER_MODE });
+  }
   await channel.send({ t: 'done' });
+}
+
+async function freeName(store: ChangeStore, path: string): Promise<string> {
+  for (const candidate of freeNames(path)) if ((await store.stat(candidate)) === undefined) return candidate;
+  throw new LineError('EXISTS', 'there are too many files of this name with a number');
 }
 
 function requestedPolicy(request: JsonObject, mayReplace: boolean): ConflictPolicy {

@@ -32,7 +32,10 @@ export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
 }
 
 /** The handlers of all kinds of channels that read, over the store that `storeOf` finds for a request or refuses. */
-export function readingKinds(storeOf: (request: JsonObject) => ReadStore, makeSha256: MakeSha256): ReadingKinds {
+export function readingKinds(
+  storeOf: (request: JsonObject, line: Line) => ReadStore,
+  makeSha256: MakeSha256,
+): ReadingKinds {
   const loads = new WeakMap<Line, LineLoad>();
   const loadOf = (line: Line): LineLoad => {
     const load = loads.get(line) ?? new LineLoad();
@@ -40,11 +43,11 @@ export function readingKinds(storeOf: (request: JsonObject) => ReadStore, makeSh
     return load;
   };
   return {
-    [KIND.stat]: channel => sendStat(storeOf(channel.request), channel),
-    [KIND.list]: (channel, line) => sendList(storeOf(channel.request), channel, loadOf(line)),
-    [KIND.get]: (channel, line) => sendFiles(storeOf(channel.request), channel, loadOf(line)),
-    [KIND.hash]: channel => sendHash(storeOf(channel.request), channel, makeSha256),
-    [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request), channel, line),
+    [KIND.stat]: (channel, line) => sendStat(storeOf(channel.request, line), channel),
+    [KIND.list]: (channel, line) => sendList(storeOf(channel.request, line), channel, loadOf(line)),
+    [KIND.get]: (channel, line) => sendFiles(storeOf(channel.request, line), channel, loadOf(line)),
+    [KIND.hash]: (channel, line) => sendHash(storeOf(channel.request, line), channel, makeSha256),
+    [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request, line), channel, line, loadOf(line)),
   };
 }
 
@@ -91,8 +94,17 @@ async function sendHash(store: ReadStore, channel: Channel, makeSha256: MakeSha2
 }
 
 /** The leaves of one file, so that the other side can tell which of its own chunks are the same (leaves.ts). */
-async function sendLeaves(store: ReadStore, channel: Channel, line: Line): Promise<void> {
-  const file = await store.open(requestedPath(channel.request));
+async function sendLeaves(store: ReadStore, channel: Channel, line: Line, load: LineLoad): Promise<void> {
+  const path = requestedPath(channel.request);
+  const leave = load.enterComparing();
+  try {
+    await sendLeavesOf(await store.open(path), channel, line);
+  } finally {
+    leave();
+  }
+}
+
+async function sendLeavesOf(file: SourceFile, channel: Channel, line: Line): Promise<void> {
   try {
     await channel.send({ t: 'leaves', entry: encodeEntry(file.entry) });
     const limit = Math.min(file.entry.size, readInteger(channel.request, 'bytes'));
@@ -208,6 +220,7 @@ class BulkBuffers {
 class LineLoad {
   #sending = 0;
   #listing = 0;
+  #comparing = 0;
 
   enterSending(): { readonly blockBytes: number; leave(): void } {
     this.#sending += 1;
@@ -225,6 +238,17 @@ class LineLoad {
     this.#listing += 1;
     return () => {
       this.#listing -= 1;
+    };
+  }
+
+  /** Each comparison holds a chunk. */
+  enterComparing(): () => void {
+    if (this.#comparing >= MAX_COMPARISONS) {
+      throw new LineError('TOO_MANY', 'too many comparisons are under way on this line');
+    }
+    this.#comparing += 1;
+    return () => {
+      this.#comparing -= 1;
     };
   }
 }
@@ -270,6 +294,7 @@ const SMALL_BLOCK_BYTES = 64 * 1024;
 /** Channels of a line that send in blocks of 1 MiB; the others use 64 KiB. */
 const MAX_LARGE_BLOCK_CHANNELS = 4;
 const MAX_LISTINGS = 16;
+const MAX_COMPARISONS = 16;
 const HASH_REPORT_BYTES = 64 * 1024 * 1024;
 const MAX_LIST_WEIGHT = 60_000;
 const FAILURE_WEIGHT = 4_000;

@@ -35,12 +35,17 @@ export interface ReceiveStore {
   stat(path: string): Promise<Entry | undefined>;
   /** Opens an existing file for comparing. */
   open(path: string): Promise<SourceFile>;
-  /** Makes the folder at `path` and those above it; one that is there already counts as made. */
-  makeFolder(path: string): Promise<void>;
+  /**
+   * Makes the folder at `path` and those above it; one that is there already counts as made. Tells whether its time and
+   * mode are still to be set: it is new, or was left unfinished by an earlier session.
+   */
+  makeFolder(path: string): Promise<boolean>;
   /** Gives a folder its time and mode, after everything in it has been written. */
   finishFolder(path: string, attributes: Attributes): Promise<void>;
   /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
   makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
+  /** Removes partials in the folder at `path` that nobody is writing and whose file is there, so that none is of use. */
+  clearPartials?(path: string): Promise<void>;
   /** Takes memory that nobody uses any more, if the platform has a way to give it back at once. */
   release?(bytes: Uint8Array): void;
   /** Bytes of a partial of `path` that an earlier session left and nobody is writing any more; 0 if there is none. */

@@ -18,7 +18,7 @@ export async function upload(
   request: UploadRequest,
   options: UploadOptions = {},
 ): Promise<DownloadSummary> {
-  const offer = offers.offer(store);
+  const offer = offers.offer(store, line);
   const channel = line.open(
     CHANGE_KIND.put,
     {
