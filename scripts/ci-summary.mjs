@@ -1,5 +1,5 @@
 // Sums the test reports given as arguments and prints `N passed, N failed` as its last line. A report that is missing
-// counts nothing; a file that failed outside its tests counts as one failure. Exits with 1 if no test ran or one failed.
+// counts as one failure, as does a file that failed outside its tests. Exits with 1 if no test ran or one failed.
 import { existsSync, readFileSync } from 'node:fs';
 
 let passed = 0;
@@ -7,6 +7,7 @@ let failed = 0;
 for (const path of process.argv.slice(2)) {
   if (!existsSync(path)) {
     console.log(`no report ${path}: its tests did not run`);
+    failed += 1;
     continue;
   }
   const report = JSON.parse(readFileSync(path, 'utf8'));

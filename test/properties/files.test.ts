@@ -130,7 +130,8 @@ async function take(step: Step, receive: ReceiveRoot, read: ReadRoot): Promise<v
       return;
     }
     case 'folder':
-      return receive.makeFolder(step.path);
+      await receive.makeFolder(step.path);
+      return;
     case 'finish':
       return receive.finishFolder(step.path, { mtimeUs: 1, mode: step.mode | 0o700 });
     case 'link':

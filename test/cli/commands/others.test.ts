@@ -12,8 +12,8 @@ describe('ping', () => {
   it('tells of the login and the round trips', async () => {
     const { status, stdout } = await served.run(['ping', '-c', '3', served.url]);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^reached 127\.0\.0\.1 at 127\.0\.0\.1:\d+, postern\/\S+$/m);
-    expect(stdout).toMatch(/^logged in after [\d.]+ ms$/m);
+    expect(stdout).toMatch(/^reached 127\.0\.0\.1 at 127\.0\.0\.1:\d+ in [\d.]+ ms$/m);
+    expect(stdout).toMatch(/^logged in after [\d.]+ ms, to postern\/\S+$/m);
     expect(stdout).toMatch(/^round trip [\d.]+ ms at best, [\d.]+ ms in the middle, [\d.]+ ms at worst$/m);
   });
 
