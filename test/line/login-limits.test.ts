@@ -243,6 +243,28 @@ describe('wrong guesses', () => {
     await expectTidy(at);
   });
 
+  it('R-A10 R-A11 a HELLO a second that is never followed up costs a handful of connections and keeps nobody out who was here', async () => {
+    const at = await scene();
+    const staticKey = nodeCrypto.generateKeyPair();
+    expect(await guess(at, '192.0.2.1', { staticKey })).toBe(0);
+    const most = { connections: 0 };
+    for (let second = 0; second < 300; second += 1) {
+      const wire = Wire.to(at.listener, '192.0.2.1');
+      wire.send(await hello());
+      await settled(1);
+      at.clock.advance(1000);
+      await settled(1);
+      most.connections = Math.max(most.connections, at.listener.connectionCount);
+    }
+    // Eight places of one source, and one that is on its way out.
+    expect(most.connections).toBeLessThanOrEqual(9);
+    expect(await guess(at, '192.0.2.1', { staticKey })).toBe(0);
+    expect(await guess(at, '192.0.2.2', {})).toBe(0);
+    at.clock.advance(15_000);
+    await settled(1);
+    await expectTidy(at);
+  });
+
   it('to leave after REPLY is one', async () => {
     const at = await scene();
     for (let count = 0; count < 10; count += 1) {
