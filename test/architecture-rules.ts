@@ -73,12 +73,11 @@ export const LAYERS: readonly Layer[] = [
       'protocol/admission.ts',
       // For the numbers of modes and the sizes of what the shell draws at random.
       'protocol/handshake/messages.ts',
-      'protocol/pake/passphrase.ts',
       'protocol/bytes/',
       'transports/transport.ts',
     ],
     mayNameTypesOf: ['protocol/'],
-    reason: 'the shell drives the endpoint and nothing inside it; stretching a passphrase is slow, so it is done here',
+    reason: 'the shell drives the endpoint and nothing inside it',
   },
   {
     files: 'services/*',

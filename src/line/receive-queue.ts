@@ -37,11 +37,6 @@ export class ReceiveQueue {
     return { kind: 'data', bytes: item };
   }
 
-  clear(): void {
-    this.#items.length = 0;
-    this.#head = 0;
-  }
-
   #dropHead(): void {
     this.#items[this.#head] = EMPTY;
     this.#head += 1;

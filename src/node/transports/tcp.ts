@@ -51,7 +51,8 @@ class TcpTransport implements Transport {
   constructor(socket: Socket, reading: DirectReading | undefined) {
     this.#socket = socket;
     this.#reading = reading;
-    const address = socket.remoteAddress ?? 'unknown';
+    // A socket for both families shows IPv4 in IPv6's clothes.
+    const address = (socket.remoteAddress ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '');
     const shown = address.includes(':') ? `[${address}]` : address;
     this.peer = { label: `${shown}:${socket.remotePort ?? 0}`, source: address };
     // Until `start`, and after `destroy`, an error has nobody to hear it; 'close' always follows.

@@ -15,7 +15,7 @@ export class ChannelState {
   readonly openedBy: 'us' | 'peer';
   /** Changed only by `Multiplexer.setPriority`. */
   priority: Priority;
-  /** `ending`: END waits behind what is queued. `closed`: nothing is sent any more, as after RESET. */
+  /** `ending`: END waits behind what is queued. `ended`: nothing is sent any more, as after RESET. */
   sending: 'open' | 'ending' | 'ended' = 'open';
   receiving: 'open' | 'ended' = 'open';
   readonly queue: Outgoing[] = [];

@@ -1,10 +1,10 @@
 import { LineError } from '../../errors.ts';
-import { RECORD_HEADER_BYTES, TAG_BYTES } from '../limits.ts';
+import { TAG_BYTES } from '../limits.ts';
 import type { RecordKeys } from './record-keys.ts';
 import type { Unit } from './unit-reader.ts';
 
 /** Record: `u8 0x17, u24 L, ciphertext of L-16 bytes, tag` with the four header bytes as associated data. */
-export const RECORD_TYPE = 0x17;
+const RECORD_TYPE = 0x17;
 
 /** The smallest record holds one frame header without payload (docs/protocol/2-records.md §1). */
 const MIN_SEALED_BYTES = 8 + TAG_BYTES;
@@ -34,5 +34,3 @@ export function openRecord(keys: RecordKeys, record: Unit): Uint8Array {
   if (plaintext === undefined) throw new LineError('INTEGRITY', 'a record does not verify');
   return plaintext;
 }
-
-export const RECORD_OVERHEAD_BYTES = RECORD_HEADER_BYTES + TAG_BYTES;
