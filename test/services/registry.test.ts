@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Channel } from '../../src/line/channel.ts';
 import type { Line } from '../../src/line/line.ts';
 import { makeSha256 } from '../../src/node/files/folder-service.ts';
+import { filesChangeHost } from '../../src/services/files/put-host.ts';
 import { filesHost } from '../../src/services/files/sender.ts';
-import type { ReadStore } from '../../src/services/files/store.ts';
+import type { ChangeStore, ReadStore } from '../../src/services/files/store.ts';
 import { PERMISSIONS, type Permission } from '../../src/services/permission.ts';
 import { dispatchChannels, offeredPermissions } from '../../src/services/registry.ts';
 import type { Service } from '../../src/services/service.ts';
@@ -16,7 +17,15 @@ const KINDS: Readonly<Record<string, Permission>> = {
   'files.get': 'read',
   'files.hash': 'read',
   'files.leaves': 'read',
+  'files.put': 'write',
+  'files.write': 'write',
+  'files.mkdir': 'write',
+  'files.remove': 'delete',
+  'files.move': 'delete',
 };
+
+/** These ask their channel or line before the store. */
+const NEED_A_LINE = new Set(['files.get', 'files.put']);
 
 /** A store that must not be reached. */
 const untouched: ReadStore = {
@@ -27,7 +36,25 @@ const untouched: ReadStore = {
   },
 };
 
+const reached = () => Promise.reject(new Error('reached'));
+
+const unchanged: ChangeStore = {
+  stat: reached,
+  open: reached,
+  makeFolder: reached,
+  finishFolder: reached,
+  makeLink: reached,
+  partialBytes: reached,
+  create: reached,
+  move: reached,
+  remove: reached,
+};
+
 const files = filesHost(untouched, makeSha256);
+const changes = filesChangeHost(unchanged, PERMISSIONS, makeSha256, () => 0);
+const both = [files, changes];
+/** What a request of each kind holds besides its path. */
+const REQUEST = { path: 'x', to: 'y', offer: 'z', policy: 'refuse' };
 
 /** One kind per permission, so that the matrix is not only of `read`. */
 function probes(reached: string[]): Service {
@@ -39,7 +66,7 @@ function probes(reached: string[]): Service {
 
 async function outcome(allowed: readonly Permission[], services: readonly Service[], kind: string): Promise<string> {
   const dispatch = dispatchChannels(services, allowed);
-  const channel = { kind, request: { path: '' }, send: async () => {} } as unknown as Channel;
+  const channel = { kind, request: REQUEST, send: async () => {}, read: async () => {} } as unknown as Channel;
   return dispatch(channel, {} as Line).then(
     () => 'handled',
     (thrown: { code?: string; message: string }) => thrown.code ?? thrown.message,
@@ -48,15 +75,16 @@ async function outcome(allowed: readonly Permission[], services: readonly Servic
 
 describe('R-A8 R-A13 R-A14 the permission matrix', () => {
   test('the files service has exactly the kinds of the specification, with their permissions', () => {
-    const kinds = Object.entries(files.kinds).map(([kind, { permission }]) => [kind, permission]);
+    const all = both.flatMap(service => Object.entries(service.kinds));
+    const kinds = all.map(([kind, { permission }]) => [kind, permission]);
     expect(Object.fromEntries(kinds)).toEqual(KINDS);
   });
 
   for (const permission of PERMISSIONS) {
-    for (const [kind, needed] of Object.entries(KINDS).filter(([name]) => name !== 'files.get')) {
+    for (const [kind, needed] of Object.entries(KINDS).filter(([name]) => !NEED_A_LINE.has(name))) {
       const isAllowed = permission === needed;
       test(`${kind} with ${permission} alone is ${isAllowed ? 'handled' : 'FORBIDDEN'}`, async () => {
-        expect(await outcome([permission], [files], kind)).toBe(isAllowed ? 'reached' : 'FORBIDDEN');
+        expect(await outcome([permission], both, kind)).toBe(isAllowed ? 'reached' : 'FORBIDDEN');
       });
     }
     for (const other of PERMISSIONS) {
@@ -76,13 +104,13 @@ describe('R-A8 R-A13 R-A14 the permission matrix', () => {
   }
 
   test.each(Object.keys(KINDS))('R-A14 %s with no permission at all is FORBIDDEN', async kind => {
-    expect(await outcome([], [files], kind)).toBe('FORBIDDEN');
+    expect(await outcome([], both, kind)).toBe('FORBIDDEN');
   });
 
-  test.each(['', 'files', 'probe', '__proto__', 'constructor', 'hasOwnProperty', 'files.put'])(
+  test.each(['', 'files', 'probe', '__proto__', 'constructor', 'hasOwnProperty', 'files.puts'])(
     'R-A8 the kind %j is UNSUPPORTED, whatever is allowed',
     async kind => {
-      expect(await outcome(PERMISSIONS, [files, probes([])], kind)).toBe('UNSUPPORTED');
+      expect(await outcome(PERMISSIONS, [...both, probes([])], kind)).toBe('UNSUPPORTED');
     },
   );
 
@@ -107,11 +135,12 @@ describe('R-A8 R-A13 R-A14 the permission matrix', () => {
   test('welcome tells what is both granted and of use', () => {
     expect(offeredPermissions([files], PERMISSIONS)).toEqual(['read']);
     expect(offeredPermissions([files], ['write'])).toEqual([]);
+    expect(offeredPermissions(both, PERMISSIONS)).toEqual(['read', 'write', 'delete']);
     expect(offeredPermissions([], PERMISSIONS)).toEqual([]);
   });
 
   test('over a line the refusal is what the peer hears, at every channel anew', async () => {
-    const { client } = await joinedLines({ onChannel: dispatchChannels([files], ['write', 'exec', 'shell']) });
+    const { client } = await joinedLines({ onChannel: dispatchChannels(both, ['time', 'exec', 'shell']) });
     for (const kind of [...Object.keys(KINDS), ...Object.keys(KINDS)]) {
       await expect(client.open(kind, { path: '' }).read()).rejects.toMatchObject({ code: 'FORBIDDEN' });
     }
