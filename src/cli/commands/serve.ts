@@ -41,7 +41,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
-  const services = [await openFolder(context, directory)];
+  const services = [await openFolder(context, directory, allow)];
   const server = await listen({
     host,
     port,
@@ -91,8 +91,10 @@ function announce(
   const isLocal = /^(?:127\.|::1$)/.test(server.address);
   const host = /^(?:::|0\.0\.0\.0)$/.test(server.address) ? ownAddress() : server.address;
   const url = formatUrl({ host, port: server.port, path: '', trailingSlash: true });
-  const verb = offered.includes('read') ? `get ${url}FILE` : `may ${url}`;
-  context.note(`on ${isLocal ? 'this' : 'the other'} machine:  npx postern ${verb}`);
+  const where = `on ${isLocal ? 'this' : 'the other'} machine:  npx postern`;
+  if (offered.includes('read')) context.note(`${where} get ${url}FILE`);
+  if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
+  if (!offered.includes('read') && !offered.includes('write')) context.note(`${where} may ${url}`);
 }
 
 /** What the files, and the machine behind them, are open to. */
@@ -136,9 +138,9 @@ class ServeLog {
   }
 }
 
-async function openFolder(context: CommandContext, directory: string): Promise<Service> {
+async function openFolder(context: CommandContext, directory: string, allow: readonly Permission[]): Promise<Service> {
   try {
-    return await serveFolder(directory);
+    return await serveFolder(directory, allow);
   } catch (thrown) {
     context.hint = 'name a folder of this machine';
     throw thrown;
