@@ -34,6 +34,8 @@ export class CommandContext {
   display: { print(line: string): void } | undefined;
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
+  /** What was asked or read once, for the next time it is needed; by `HOST:PORT`, or `''` for every host. */
+  readonly passphrases = new Map<string, string>();
   #status: (() => void) | undefined;
   readonly #cleanups: (() => void)[] = [];
 
@@ -81,7 +83,7 @@ export class CommandContext {
 
   /** A line on the terminal that is about now and shall be gone when what it tells of is over. */
   transient(text: string): () => void {
-    if (this.options.quiet || this.options.json || !this.stderr.redraw) return () => {};
+    if (this.options.quiet || this.options.json || !this.stderr.redraw || this.display !== undefined) return () => {};
     process.stderr.write(text);
     let isShown = true;
     const erase = (): void => {

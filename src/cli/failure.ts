@@ -136,7 +136,7 @@ export const EXPLANATIONS: Readonly<Record<LineErrorCode, Explanation>> = {
   NOT_A_FILE: { why: 'this is not a plain file' },
   EXISTS: {
     why: 'there is something else under that name',
-    hint: 'choose one of --force, --update, --skip, or another destination',
+    hint: 'choose one of --force, --update, --skip, --rename, --backup, or another destination',
   },
   BAD_NAME: { why: 'this name may not be used' },
   CHANGED: { why: 'the file changed while it was sent', hint: 'run the same command again' },

@@ -21,8 +21,7 @@ export function buildProgram(makeContext: MakeContext): Command {
     .configureOutput({ writeErr: () => {} })
     .addHelpText('after', EXAMPLES);
 
-  // In the order of help: what is used most comes first.
-  for (const add of [addServe, addLs, addGet, addPing, addMay, addForget, addDemo]) add(program, makeContext);
+  for (const add of ADDERS) add(program, makeContext);
   return program;
 }
 
@@ -63,17 +62,69 @@ function addGet(program: Command, makeContext: MakeContext): void {
     .argument('<place...>', 'HOST:PATH… [DEST]; DEST - is standard output')
     .summary('download files and folders')
     .description('Downloads files and folders. With no path it asks which file, as a conversation.')
-    .addOption(new Option('--force', 'replace what differs').conflicts(['update', 'skip']))
-    .addOption(new Option('--update', 'replace what is older').conflicts(['force', 'skip']))
-    .addOption(new Option('--skip', 'leave what differs').conflicts(['force', 'update']))
-    .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
-    .option('--fsync', 'force each file to the disk before it gets its name')
     .option('--offset <bytes>', 'with DEST -: begin at this byte', parseCount)
     .option('--length <bytes>', 'with DEST -: at most so many bytes', parseCount)
     .addHelpText('after', GET_EXAMPLES)
     .action(async (places: string[], options, ran) => {
       const { get } = await import('./commands/get.ts');
       await get(makeContext(options), places, ran.opts());
+    });
+  transferring(command);
+  connecting(command);
+}
+
+function addPut(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('put')
+    .argument('<path...>', 'PATH… HOST[:PATH]; PATH - is standard input')
+    .summary('upload files and folders')
+    .description('Uploads files and folders into the folder that HOST serves, where writing is allowed.')
+    .addHelpText('after', PUT_EXAMPLES)
+    .action(async (paths: string[], options, ran) => {
+      const { put } = await import('./commands/put.ts');
+      await put(makeContext(options), paths, ran.opts());
+    });
+  transferring(command);
+  connecting(command);
+}
+
+function addRm(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('rm')
+    .argument('<place...>', 'HOST:PATH…')
+    .summary('remove files and folders there')
+    .description('Removes files, links and empty folders of the other machine, where that is allowed.')
+    .option('-r, --recursive', 'folders with all that is in them; asks first, unless --yes is given')
+    .action(async (places: string[], options, ran) => {
+      const { remove } = await import('./commands/changes.ts');
+      await remove(makeContext(options), places, ran.opts());
+    });
+  connecting(command);
+}
+
+function addMkdir(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('mkdir')
+    .argument('<place...>', 'HOST:PATH…')
+    .summary('make folders there')
+    .description('Makes folders on the other machine, and those above them.')
+    .action(async (places: string[], options, ran) => {
+      const { makeFolders } = await import('./commands/changes.ts');
+      await makeFolders(makeContext(options), places, ran.opts());
+    });
+  connecting(command);
+}
+
+function addMv(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('mv')
+    .argument('<from>', 'HOST:PATH')
+    .argument('<to>', 'HOST:PATH on the same machine')
+    .summary('rename or move there')
+    .description('Gives a file or folder of the other machine another name; what has that name is not replaced.')
+    .action(async (from: string, to: string, options, ran) => {
+      const { move } = await import('./commands/changes.ts');
+      await move(makeContext(options), from, to, ran.opts());
     });
   connecting(command);
 }
@@ -147,6 +198,18 @@ function output(command: Command): Command {
     .exitOverride();
 }
 
+/** Options of `get` and `put`. */
+function transferring(command: Command): void {
+  for (const [name, meaning] of POLICIES) {
+    const others = POLICIES.map(([other]) => other).filter(other => other !== name);
+    command.addOption(new Option(`--${name}`, meaning).conflicts(others));
+  }
+  command
+    .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
+    .option('--fsync', 'force each file to the disk before it gets its name')
+    .option('--no-retry', 'give up when the line is lost, in place of dialling again');
+}
+
 /** Options of commands that need a passphrase; those that dial also choose a port and how long to try. */
 function connecting(command: Command, role: 'dialling' | 'serving' = 'dialling'): Command {
   output(command)
@@ -170,11 +233,23 @@ function parseSeconds(text: string): number {
   return seconds;
 }
 
+const POLICIES = [
+  ['force', 'replace what differs'],
+  ['update', 'replace what is older'],
+  ['skip', 'leave what differs'],
+  ['rename', 'put what differs beside it, as NAME (2)'],
+  ['backup', 'give what differs the name NAME~ first'],
+] as const;
+
+/** In the order of help: what is used most comes first. */
+const ADDERS = [addServe, addLs, addGet, addPut, addRm, addMkdir, addMv, addPing, addMay, addForget, addDemo];
+
 const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern get lab:photos /media/usb/        fetch a folder`;
+  postern get lab:photos /media/usb/        fetch a folder
+  postern put report.pdf lab:inbox/         send a file`;
 
 const GET_EXAMPLES = `
 Examples:
@@ -182,3 +257,10 @@ Examples:
   postern get lab:photos /media/usb/        a folder
   postern get lab:backup.tar - | tar x      straight into another program
   postern get lab                           be asked which file`;
+
+const PUT_EXAMPLES = `
+Examples:
+  postern put notes.txt lab                 into the served folder
+  postern put photos lab:2024               a folder: 2024/photos
+  postern put a.txt b.txt lab:inbox/        several files
+  tar c . | postern put - lab:backup.tar    from another program`;

@@ -1,4 +1,11 @@
-import { type ConnectedLine, connect, LineError, readConfig } from '../../node/index.ts';
+import {
+  type ConnectedLine,
+  type ConnectOptions,
+  connect,
+  LineError,
+  type Permission,
+  readConfig,
+} from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { formatHost, parseRemote, type RemotePlace } from '../place.ts';
 import { obtainPassphrase } from '../secrets.ts';
@@ -13,6 +20,11 @@ export interface DialOptions {
   readonly connectTimeout?: number;
 }
 
+/** What a command that dials offers to the other side. */
+export interface DialHooks {
+  readonly onChannel?: ConnectOptions['onChannel'];
+}
+
 /** A place on another machine from its argument, with the aliases of the configuration. */
 export async function remotePlace(text: string, options: DialOptions): Promise<RemotePlace> {
   const { hosts } = await readConfig();
@@ -23,27 +35,22 @@ export async function remotePlace(text: string, options: DialOptions): Promise<R
 export async function dial(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
-  options: DialOptions,
+  options: DialOptions & DialHooks,
   onStage: (stage: 'dialling' | 'reached') => void = () => {},
 ): Promise<ConnectedLine> {
   const name = formatHost(place.host);
-  const passphrase = await obtainPassphrase({
-    question: `passphrase for ${name}`,
-    passwordFile: options.passwordFile,
-    fromEnvironment: context.passphraseFromEnvironment,
-    noInput: context.options.input === false,
-    signal: context.signal,
-  });
+  const passphrase = await passphraseFor(context, place, options);
   const erase = context.transient(`connecting to ${escapeText(name)}…`);
   context.phase = 'connecting';
   try {
     const connected = await connect({
       host: place.host,
       port: place.port,
-      passphrase: passphrase.text,
+      passphrase,
       connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
       agent: AGENT,
       signal: context.signal,
+      onChannel: options.onChannel,
       onStage: stage => {
         if (stage !== 'busy') onStage(stage);
         else context.detail(`${name} is busy, trying again`);
@@ -57,6 +64,33 @@ export async function dial(
   } finally {
     erase();
   }
+}
+
+/** Asked once for each machine, and read once from a file or the environment, which may be a pipe. */
+async function passphraseFor(
+  context: CommandContext,
+  { host, port }: Pick<RemotePlace, 'host' | 'port'>,
+  options: DialOptions,
+): Promise<string> {
+  const isGiven = options.passwordFile !== undefined || context.passphraseFromEnvironment !== undefined;
+  const key = isGiven ? '' : `${formatHost(host)}:${port}`;
+  const kept = context.passphrases.get(key);
+  if (kept !== undefined) return kept;
+  const { text } = await obtainPassphrase({
+    question: `passphrase for ${formatHost(host)}`,
+    passwordFile: options.passwordFile,
+    fromEnvironment: context.passphraseFromEnvironment,
+    noInput: context.options.input === false,
+    signal: context.signal,
+  });
+  context.passphrases.set(key, text);
+  return text;
+}
+
+/** Throws `FORBIDDEN` for what the login does not allow, before anything is asked or sent. */
+export function requirePermission({ allowed }: ConnectedLine, permission: Permission, what: string): void {
+  if (allowed.includes(permission)) return;
+  throw new LineError('FORBIDDEN', `this login may not ${what} (${permission})`);
 }
 
 /** What the command knows better than the library: the time it was given, and the way out of a key that changed. */
@@ -82,7 +116,7 @@ function tellMore(
 export async function withLine<T>(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
-  options: DialOptions,
+  options: DialOptions & DialHooks,
   work: (connected: ConnectedLine) => Promise<T>,
 ): Promise<T> {
   const connected = await dial(context, place, options);

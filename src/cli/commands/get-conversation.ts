@@ -5,8 +5,9 @@ import { parseRemote } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
 import { formatSize } from '../terminal/format.ts';
 import { ask, confirm } from '../terminal/prompt.ts';
-import { fetchTarget, type GetOptions, statusOf } from './get.ts';
+import { fetchTarget, type GetOptions } from './get.ts';
 import { resolveTargets } from './get-target.ts';
+import { statusOf } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
 /**

@@ -1,27 +1,15 @@
-import {
-  type ConflictPolicy,
-  type DownloadSummary,
-  download,
-  FilesClient,
-  type Line,
-  LineError,
-  makeSha256,
-} from '../../node/index.ts';
+import { type DownloadSummary, download, FilesClient, type Line, LineError, makeSha256 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { EXIT, exitStatusOf } from '../exit-status.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
 import { requirePerson } from '../terminal/prompt.ts';
-import { type DialOptions, remotePlace, withLine } from './dial.ts';
+import { remotePlace, withLine } from './dial.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
+import { withRedial } from './redial.ts';
+import { LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
-export interface GetOptions extends DialOptions {
-  readonly force?: boolean;
-  readonly update?: boolean;
-  readonly skip?: boolean;
-  readonly checksum?: boolean;
-  readonly fsync?: boolean;
+export interface GetOptions extends TransferOptions {
   readonly offset?: number;
   readonly length?: number;
 }
@@ -56,7 +44,9 @@ export async function get(context: CommandContext, texts: readonly string[], opt
       const here = sources.filter(source => source.host === place.host && source.port === place.port);
       const targets = await resolveTargets(here, destination, sources.length > 1);
       try {
-        await withLine(context, place, options, ({ line }) => fetchAll(context, line, targets, options, report));
+        await withRedial(context, place, options, report, ({ line }) =>
+          fetchAll(context, line, targets, options, report),
+        );
       } catch (thrown) {
         // Of several machines one that cannot be reached does not keep us from the others.
         if (!(thrown instanceof LineError) || context.phase !== 'connecting' || hosts.length === 1) throw thrown;
@@ -133,19 +123,6 @@ function labelOf(sources: readonly RemotePlace[]): string {
   return source.path.split('/').at(-1) || formatHost(source.host);
 }
 
-function policyOf(options: GetOptions): ConflictPolicy {
-  if (options.force) return 'force';
-  if (options.update) return 'update';
-  return options.skip ? 'skip' : 'refuse';
-}
-
-/** If some of it is there it is partly done; if all of it failed for the same reason that reason counts. */
-export function statusOf({ failures, succeeded }: TransferReport): number {
-  const statuses = new Set(failures.map(({ error }) => exitStatusOf(error.code)));
-  const [status = EXIT.ok] = statuses;
-  return statuses.size > 1 || (succeeded > 0 && failures.length > 0) ? EXIT.partial : status;
-}
-
 /** The last argument is where to put things, unless it is remote: then the current folder is. */
 async function splitPlaces(
   texts: readonly string[],
@@ -167,14 +144,3 @@ function distinctHosts(places: readonly RemotePlace[]): RemotePlace[] {
     (place, at) => places.findIndex(other => other.host === place.host && other.port === place.port) === at,
   );
 }
-
-/** Failures after which nothing more can come over the same line. */
-const LINE_IS_OVER: ReadonlySet<string> = new Set([
-  'TRUNCATED',
-  'CLOSED',
-  'CANCELLED',
-  'INTEGRITY',
-  'SHUTDOWN',
-  'PROTOCOL',
-  'INTERNAL',
-]);

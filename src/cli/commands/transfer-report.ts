@@ -20,6 +20,14 @@ export class TransferReport {
   #total = { bytes: 0, items: 0 };
   #counts = { received: 0, identical: 0, skipped: 0, bytes: 0 };
   #lastPath = '';
+  #moved = 0;
+  #kept = 0;
+  #lost: LineError | undefined;
+  /** What has been told of, so that a transfer that is run again after a lost line counts nothing twice. */
+  readonly #found = new Set<string>();
+  readonly #done = new Set<string>();
+  /** Names whose files were received beside them (`--rename`). */
+  readonly #renamed = new Set<string>();
   /** The first failure waits: should nothing else come, it is the failure of the command and told as that. */
   #heldLine: string | undefined;
 
@@ -50,9 +58,37 @@ export class TransferReport {
     return this.#counts.received + this.#counts.identical + this.#counts.skipped;
   }
 
+  /** Grows with every byte and file that gets through, over all lines: whether there is progress. */
+  get moved(): number {
+    return this.#moved;
+  }
+
+  /** The line was lost: files that were under way begin again, what is done stays. */
+  startOver(): void {
+    for (const item of this.#active.values()) {
+      item.restart();
+      item.end('failed');
+    }
+    this.#active.clear();
+  }
+
+  /** The loss of the line as a single file met it, if one did. */
+  takeLost(): LineError | undefined {
+    const lost = this.#lost;
+    this.#lost = undefined;
+    return lost;
+  }
+
+  /** A file whose size only its end will tell. */
+  begin(path: string): void {
+    if (this.#progress !== undefined) this.#active.set(path, this.#progress.begin(path));
+  }
+
   event(event: TransferEvent): void {
     switch (event.type) {
       case 'found':
+        if (this.#found.has(event.path)) return;
+        this.#found.add(event.path);
         this.#total = { bytes: this.#total.bytes + event.size, items: this.#total.items + 1 };
         this.#progress?.expect(this.#total);
         return;
@@ -60,13 +96,19 @@ export class TransferReport {
         if (this.#progress !== undefined) this.#active.set(event.path, this.#progress.begin(event.path, event.size));
         return;
       case 'progress':
+        this.#moved += event.bytes;
         this.#active.get(event.path)?.advance(event.bytes);
+        return;
+      case 'kept':
+        this.#active.get(event.path)?.skip(event.bytes);
+        this.#kept += event.bytes;
         return;
       case 'finished':
         this.#finished(event);
         return;
       case 'failed':
-        this.failed(event.path, event.error);
+        if (event.error.code === 'TRUNCATED' || event.error.code === 'SHUTDOWN') this.#lost = event.error;
+        else this.failed(event.path, event.error);
         return;
       case 'counted':
         return;
@@ -76,6 +118,8 @@ export class TransferReport {
   failed(path: string, error: LineError): void {
     this.#active.get(path)?.end('failed');
     this.#active.delete(path);
+    if (this.#done.has(path)) return;
+    this.#done.add(path);
     const isFirst = this.failures.length === 0 && this.succeeded === 0;
     this.failures.push({ path, error });
     const { code } = error;
@@ -95,7 +139,7 @@ export class TransferReport {
     this.close();
     const { received, identical, skipped, bytes } = this.#counts;
     if (this.#context.options.json) {
-      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes });
+      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes, kept: this.#kept });
     }
     if (this.#heldLine !== undefined) throw this.failures[0]!.error;
     this.#context.note(failed > 0 ? `postern: ${failed} of ${failed + this.succeeded} failed` : this.#outcome());
@@ -114,7 +158,7 @@ export class TransferReport {
     const others: string[] = [];
     if (identical > 0) others.push(all === 1 ? 'identical' : `${identical} identical`);
     if (skipped > 0) others.push(all === 1 ? 'left as it was' : `${skipped} left as they were`);
-    if (all === 0) return 'no files there, nothing to fetch';
+    if (all === 0) return 'no files there, nothing to do';
     if (received === 0) return `${name}  ${others.join(', ')}`;
     const state = this.#progress?.snapshot();
     if (state !== undefined && state.elapsedMs >= 1000) others.push(formatRate(state.bytesPerSecond));
@@ -128,6 +172,10 @@ export class TransferReport {
     if (item !== undefined && item.bytes < size) item.skip(size - item.bytes);
     item?.end('done');
     this.#active.delete(path);
+    if (this.#done.has(path) || (outcome === 'identical' && this.#renamed.has(path))) return;
+    this.#done.add(path);
+    if (!this.#found.has(path)) this.#renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
+    this.#moved += 1;
     this.#counts[outcome] += 1;
     this.#lastPath = path;
     if (outcome === 'received') this.#counts.bytes += size;

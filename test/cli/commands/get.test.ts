@@ -287,7 +287,7 @@ describe('get fails', () => {
   it('with 5 when the line is lost, keeps what came, and says how to go on', async () => {
     const between = await gate(4_000_000);
     const cwd = await served.folder();
-    const getting = startForTest(served.client, ['get', `${between.url}/big.raw`, '--json'], { cwd });
+    const getting = startForTest(served.client, ['get', `${between.url}/big.raw`, '--json', '--no-retry'], { cwd });
     await getting.until('stderr', /"bytes":[1-9]/);
     between.cut();
     const { status, stderr } = await getting.ended;
@@ -337,7 +337,15 @@ describe('get --json', () => {
       .trimEnd()
       .split('\n')
       .map(line => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.at(-1)).toEqual({ type: 'summary', received: 3, identical: 0, skipped: 0, failed: 0, bytes: 26 });
+    expect(lines.at(-1)).toEqual({
+      type: 'summary',
+      received: 3,
+      identical: 0,
+      skipped: 0,
+      failed: 0,
+      bytes: 26,
+      kept: 0,
+    });
     expect(lines.slice(0, -1)).toContainEqual({ type: 'item', path: 'notes.txt', size: 23, outcome: 'received' });
     for (const line of stderr.trimEnd().split('\n')) expect(JSON.parse(line)).toMatchObject({ type: 'status' });
   });

@@ -1,0 +1,207 @@
+import { basename, resolve } from 'node:path';
+import {
+  type ConnectedLine,
+  FilesClient,
+  type Line,
+  LineError,
+  makeOffers,
+  makeRemoteFolder,
+  type Offers,
+  openOffer,
+  upload,
+  uploadStream,
+} from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
+import { remotePlace, requirePermission, withLine } from './dial.ts';
+import { withRedial } from './redial.ts';
+import { LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
+import { TransferReport } from './transfer-report.ts';
+
+/**
+ * Uploads: `put PATH… HOST[:PATH]`.
+ *
+ *   1. What is here is opened before anybody is dialled; what is missing is told, and the rest goes on.
+ *   2. Each gets its name over there, as cp and scp would have it, and the host fetches it.
+ *   3. `-` is standard input, whose bytes become one file.
+ */
+export async function put(context: CommandContext, texts: readonly string[], options: TransferOptions): Promise<void> {
+  if (texts.length < 2) throw new LineError('USAGE', 'what to put, and where, is needed: PATH… HOST[:PATH]');
+  const place = await remotePlace(texts.at(-1)!, options);
+  const paths = texts.slice(0, -1);
+  context.doing = `cannot put ${paths.join(', ')} to ${formatPlace(place)}`;
+  if (paths.includes('-')) {
+    await putStream(context, paths, place, options);
+    return;
+  }
+  for (const path of paths) {
+    if (parsePlace(path).kind === 'remote') throw new LineError('USAGE', `${path} is on another machine; get it first`);
+  }
+  const report = new TransferReport(
+    context,
+    paths.length === 1 ? basename(resolve(paths[0]!)) : `${paths.length} places`,
+  );
+  const sources: Source[] = [];
+  try {
+    await openAll(context, paths, sources, report);
+    if (sources.length > 0) {
+      const offers = makeOffers();
+      const how = { ...options, onChannel: offers.handle.bind(offers) };
+      await withRedial(context, place, how, report, connected =>
+        sendAll(context, connected, offers, { sources, place, several: paths.length > 1 }, options, report),
+      );
+    }
+    await report.finish();
+  } finally {
+    report.close();
+    for (const { store } of sources) await store.close();
+  }
+  context.exitStatus = statusOf(report);
+}
+
+// ── 1. What is here ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Source {
+  readonly name: string;
+  readonly isFolder: boolean;
+  readonly store: Awaited<ReturnType<typeof openOffer>>;
+}
+
+async function openAll(
+  context: CommandContext,
+  paths: readonly string[],
+  sources: Source[],
+  report: TransferReport,
+): Promise<void> {
+  for (const path of paths) {
+    try {
+      const store = await openOffer(path);
+      const isFolder = (await store.stat('')).type === 'folder';
+      sources.push({ name: basename(resolve(path)), isFolder, store });
+    } catch (thrown) {
+      if (!(thrown instanceof LineError)) throw thrown;
+      // The usual hint is about the other machine.
+      context.hint = '';
+      report.failed(path, thrown);
+    }
+  }
+  if (sources.length > 0) context.hint = undefined;
+}
+
+// ── 2. What becomes of it there ─────────────────────────────────────────────────────────────────────────────────────
+
+interface Job {
+  readonly sources: readonly Source[];
+  readonly place: RemotePlace;
+  readonly several: boolean;
+}
+
+/** Puts each source; one that fails as a whole is told like a file that fails, and the next one follows. */
+async function sendAll(
+  context: CommandContext,
+  connected: ConnectedLine,
+  offers: Offers,
+  { sources, place, several }: Job,
+  options: TransferOptions,
+  report: TransferReport,
+): Promise<void> {
+  requirePermission(connected, 'write', 'put files');
+  const { line } = connected;
+  await report.show();
+  for (const { name, isFolder, store } of sources) {
+    const isInto = several || isFolder || place.trailingSlash || (await isRemoteFolder(line, place.path, context));
+    const to = isInto ? join(place.path, name) : place.path;
+    try {
+      await makeParent(line, to);
+      await upload(
+        line,
+        offers,
+        store,
+        { to },
+        {
+          conflict: policyOf(options),
+          checksum: options.checksum,
+          fsync: options.fsync,
+          signal: context.signal,
+          onEvent: event => report.event(event),
+        },
+      );
+    } catch (thrown) {
+      if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code)) throw thrown;
+      report.failed(to, thrown);
+    }
+  }
+}
+
+/** Whoever may write and not read cannot be told: then PATH is the new name. */
+async function isRemoteFolder(line: Line, path: string, context: CommandContext): Promise<boolean> {
+  try {
+    return (await new FilesClient(line).stat(path, { signal: context.signal })).type === 'folder';
+  } catch (thrown) {
+    if (thrown instanceof LineError && (thrown.code === 'NOT_FOUND' || thrown.code === 'FORBIDDEN')) return false;
+    throw thrown;
+  }
+}
+
+/** As `get` makes the folder that it is told to put things into. */
+async function makeParent(line: Line, path: string): Promise<void> {
+  const end = path.lastIndexOf('/');
+  if (end === -1) return;
+  try {
+    await makeRemoteFolder(line, path.slice(0, end));
+  } catch (thrown) {
+    if (!(thrown instanceof LineError) || thrown.code !== 'EXISTS') throw thrown;
+  }
+}
+
+// ── 3. Standard input ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Its length is not known and it cannot be read again: nothing is resumed and nobody redials. */
+async function putStream(
+  context: CommandContext,
+  paths: readonly string[],
+  place: RemotePlace,
+  options: TransferOptions,
+): Promise<void> {
+  if (paths.length > 1) throw new LineError('USAGE', '- is put alone');
+  if (options.passwordFile === '-')
+    throw new LineError('USAGE', 'standard input cannot be the passphrase and the file');
+  if (place.trailingSlash) throw new LineError('USAGE', 'with - a file name is needed: HOST:NAME');
+  context.doing = `cannot put standard input to ${formatHost(place.host)}:${place.path}`;
+  const report = new TransferReport(context, place.path.split('/').at(-1)!);
+  try {
+    await withLine(context, place, options, async connected => {
+      requirePermission(connected, 'write', 'put files');
+      await report.show();
+      await makeParent(connected.line, place.path);
+      report.begin(place.path);
+      const { path } = place;
+      try {
+        const size = await uploadStream(
+          connected.line,
+          counted(process.stdin, bytes => report.event({ type: 'progress', path, bytes })),
+          { to: path },
+          { conflict: policyOf(options), fsync: options.fsync, signal: context.signal },
+        );
+        report.event({ type: 'finished', path, size, outcome: 'received' });
+      } catch (thrown) {
+        if (!options.skip || !(thrown instanceof LineError) || thrown.code !== 'EXISTS') throw thrown;
+        report.event({ type: 'finished', path, size: 0, outcome: 'skipped' });
+      }
+    });
+    await report.finish();
+  } finally {
+    report.close();
+  }
+}
+
+async function* counted(source: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    yield bytes;
+    count(bytes.length);
+  }
+}
+
+function join(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConnectedLine, LineError } from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import type { RemotePlace } from '../place.ts';
+import { type DialHooks, type DialOptions, withLine } from './dial.ts';
+import type { TransferReport } from './transfer-report.ts';
+
+/**
+ * Runs a transfer over a line to `place`; when the line is lost, dials again and runs the same transfer anew: what is
+ * there already is identical, and partials are continued. Only what worked once is tried again, so a wrong address fails
+ * at once. The server's key was pinned at the first login, so nobody else is told anything by a later one.
+ */
+export async function withRedial(
+  context: CommandContext,
+  place: Pick<RemotePlace, 'host' | 'port'>,
+  options: RedialOptions,
+  report: TransferReport,
+  work: (connected: ConnectedLine) => Promise<void>,
+): Promise<void> {
+  let wasConnected = false;
+  let tries = 0;
+  let moved = report.moved;
+  for (;;) {
+    try {
+      await withLine(context, place, options, async connected => {
+        wasConnected = true;
+        await work(connected);
+        // A file that failed because the line did is no failure of that file.
+        const lost = report.takeLost();
+        if (lost !== undefined) throw lost;
+      });
+      return;
+    } catch (thrown) {
+      report.takeLost();
+      if (!wasConnected || !(thrown instanceof LineError) || !LOST.has(thrown.code)) throw thrown;
+      if (report.moved > moved) tries = 0;
+      moved = report.moved;
+      if (options.retry === false || tries >= MAX_TRIES) throw lineLost(thrown);
+      report.startOver();
+      const waitMs = waitBeforeTry(tries, Math.random());
+      tries += 1;
+      context.note(`connection lost, trying again in ${Math.ceil(waitMs / 1000)} s (hint: --no-retry)`);
+      await sleep(waitMs, undefined, { signal: context.signal });
+    }
+  }
+}
+
+export interface RedialOptions extends DialOptions, DialHooks {
+  /** `false` under `--no-retry`. */
+  readonly retry?: boolean;
+}
+
+/** 1, 2, 4 … 30 s, less up to half of it by chance, so that the clients of one server do not all return at once. */
+export function waitBeforeTry(tries: number, chance: number): number {
+  const fullMs = Math.min(1000 * 2 ** tries, MAX_WAIT_MS);
+  return fullMs * (1 - chance / 2);
+}
+
+/** Silence in the middle of the work is a lost line too, not a time that the user has set. */
+function lineLost(error: LineError): LineError {
+  return error.code === 'TIMEOUT' ? new LineError('TRUNCATED', error.message, { cause: error }) : error;
+}
+
+/** How often it is tried in a row without a byte getting through. */
+export const MAX_TRIES = 10;
+const MAX_WAIT_MS = 30_000;
+const LOST: ReadonlySet<string> = new Set(['TRUNCATED', 'UNREACHABLE', 'TIMEOUT', 'BUSY', 'SHUTDOWN']);

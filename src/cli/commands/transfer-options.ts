@@ -1,0 +1,45 @@
+import type { ConflictPolicy } from '../../node/index.ts';
+import { EXIT, exitStatusOf } from '../exit-status.ts';
+import type { DialOptions } from './dial.ts';
+import type { TransferReport } from './transfer-report.ts';
+
+/** Options that `get` and `put` share. */
+export interface TransferOptions extends DialOptions {
+  readonly force?: boolean;
+  readonly update?: boolean;
+  readonly skip?: boolean;
+  readonly rename?: boolean;
+  readonly backup?: boolean;
+  readonly checksum?: boolean;
+  readonly fsync?: boolean;
+  /** `false` under `--no-retry`. */
+  readonly retry?: boolean;
+}
+
+/** The grammar lets only one of them through. */
+export function policyOf(options: TransferOptions): ConflictPolicy {
+  if (options.force) return 'force';
+  if (options.update) return 'update';
+  if (options.skip) return 'skip';
+  if (options.rename) return 'rename';
+  return options.backup ? 'backup' : 'refuse';
+}
+
+/** If some of it is there it is partly done; if all of it failed for the same reason that reason counts. */
+export function statusOf({ failures, succeeded }: TransferReport): number {
+  const statuses = new Set(failures.map(({ error }) => exitStatusOf(error.code)));
+  const [status = EXIT.ok] = statuses;
+  return statuses.size > 1 || (succeeded > 0 && failures.length > 0) ? EXIT.partial : status;
+}
+
+/** Failures after which nothing more can come over the same line. */
+export const LINE_IS_OVER: ReadonlySet<string> = new Set([
+  'TRUNCATED',
+  'CLOSED',
+  'CANCELLED',
+  'INTEGRITY',
+  'SHUTDOWN',
+  'TIMEOUT',
+  'PROTOCOL',
+  'INTERNAL',
+]);
