@@ -122,7 +122,11 @@ function isOwn(stats: Stats): boolean {
  */
 function isBeingWritten(pid: number, stats: Stats): boolean {
   if (pid === 0) return false;
-  if (pid === process.pid) return stats.ctimeMs >= Date.now() - process.uptime() * 1000 - CLOCK_SLACK_MS;
+  if (pid === process.pid) {
+    // Two ways to tell the start, so that a clock that was set meanwhile, in either direction, does no harm.
+    const startMs = Math.min(performance.timeOrigin, Date.now() - process.uptime() * 1000);
+    return stats.ctimeMs >= startMs - CLOCK_SLACK_MS;
+  }
   return isAlive(pid);
 }
 

@@ -375,7 +375,7 @@ describe('R-F10 R-A13 permissions, enforced at the host', () => {
 
   for (const set of sets) {
     for (const allow of [set, EVERYTHING]) {
-      test(`a login with [${set}] at a service with [${allow}]`, async () => {
+      test(`a login with [${set.join()}] at a service with [${allow.join()}]`, async () => {
         for (const [name, change] of Object.entries(changes)) {
           const all = await setUp({ granted: set, allow });
           writeFileSync(all.own('new'), 'new content');
@@ -731,6 +731,18 @@ describe('a hostile client', () => {
     expect(listed).toBeLessThan(300_000);
     channel.reset();
     await expect.poll(() => isOver, { timeout: 20_000 }).toBe(true);
+  });
+
+  test('an upload whose own messages are read by hand comes whole', async () => {
+    const all = await setUp();
+    writeFileSync(all.own('large'), '');
+    truncateSync(all.own('large'), 64 * MiB);
+    const store = await openOffer(all.own('large'));
+    const offer = all.offers.offer(store, all.client);
+    const channel = all.client.open('files.put', { path: 'large', offer, policy: 'refuse' });
+    expect(await outcomeOf(channel)).toEqual([]);
+    expect(statSync(all.at('large')).size).toBe(64 * MiB);
+    await store.close();
   });
 
   test('RESET at any point leaves no name that is not whole, no descriptor, and a line as good as before', async () => {
