@@ -37,6 +37,7 @@ export async function remove(context: CommandContext, texts: readonly string[], 
     verb: 'remove',
     outcome: 'removed',
     permission: 'delete',
+    power: 'remove files',
     act: async (connected, { path }) => {
       if (asks && !(await confirm(`remove ${escapeText(path)}${await contentsOf(context, connected, path)}?`, how))) {
         return false;
@@ -52,12 +53,13 @@ export async function makeFolders(
   texts: readonly string[],
   options: DialOptions,
 ): Promise<void> {
-  context.hint = '';
   await changeEach(context, await namedPlaces(texts, options), options, {
     verb: 'make',
     outcome: 'made',
     permission: 'write',
+    power: 'make folders',
     act: async ({ line }, { path }) => {
+      context.hint = '';
       await makeRemoteFolder(line, path);
       return true;
     },
@@ -81,6 +83,7 @@ export async function move(
     verb: 'move',
     outcome: 'moved',
     permission: 'delete',
+    power: 'rename files',
     act: async (connected, { path }) => {
       const isInto = to.trailingSlash || (await isFolder(connected, to.path));
       const name = path.split('/').at(-1)!;
@@ -96,6 +99,8 @@ interface Change {
   readonly verb: string;
   readonly outcome: string;
   readonly permission: Permission;
+  /** What that allows, as a phrase. */
+  readonly power: string;
   /** `false`: the user did not want it. */
   act(connected: ConnectedLine, place: RemotePlace): Promise<boolean>;
 }
@@ -116,7 +121,7 @@ async function changeEach(
     const here = places.slice(at, next === -1 ? undefined : next);
     at += here.length;
     await withLine(context, here[0]!, options, async connected => {
-      requirePermission(connected, change.permission, `${change.verb} what is there`);
+      requirePermission(connected, change.permission, change.power);
       for (const place of here) {
         try {
           if (!(await change.act(connected, place))) continue;

@@ -20,6 +20,7 @@ export async function withRedial(
   let wasConnected = false;
   let tries = 0;
   let moved = report.moved;
+  report.startNew();
   for (;;) {
     try {
       await withLine(context, place, options, async connected => {

@@ -23,11 +23,9 @@ export class TransferReport {
   #moved = 0;
   #kept = 0;
   #lost: LineError | undefined;
-  /** What has been told of, so that a transfer that is run again after a lost line counts nothing twice. */
-  readonly #found = new Set<string>();
-  readonly #done = new Set<string>();
-  /** Names whose files were received beside them (`--rename`). */
-  readonly #renamed = new Set<string>();
+  /** Told of over the line of now, and over lost ones of the same transfer: that counts once, though it is met again. */
+  #now = new Told();
+  #before = new Told();
   /** The first failure waits: should nothing else come, it is the failure of the command and told as that. */
   #heldLine: string | undefined;
 
@@ -70,6 +68,14 @@ export class TransferReport {
       item.end('failed');
     }
     this.#active.clear();
+    this.#before.add(this.#now);
+    this.#now = new Told();
+  }
+
+  /** Another machine: the same names are other files. */
+  startNew(): void {
+    this.#now = new Told();
+    this.#before = new Told();
   }
 
   /** The loss of the line as a single file met it, if one did. */
@@ -87,8 +93,8 @@ export class TransferReport {
   event(event: TransferEvent): void {
     switch (event.type) {
       case 'found':
-        if (this.#found.has(event.path)) return;
-        this.#found.add(event.path);
+        this.#now.found.add(event.path);
+        if (this.#before.found.has(event.path)) return;
         this.#total = { bytes: this.#total.bytes + event.size, items: this.#total.items + 1 };
         this.#progress?.expect(this.#total);
         return;
@@ -118,8 +124,8 @@ export class TransferReport {
   failed(path: string, error: LineError): void {
     this.#active.get(path)?.end('failed');
     this.#active.delete(path);
-    if (this.#done.has(path)) return;
-    this.#done.add(path);
+    if (this.#before.done.has(path)) return;
+    this.#now.done.add(path);
     const isFirst = this.failures.length === 0 && this.succeeded === 0;
     this.failures.push({ path, error });
     const { code } = error;
@@ -172,9 +178,10 @@ export class TransferReport {
     if (item !== undefined && item.bytes < size) item.skip(size - item.bytes);
     item?.end('done');
     this.#active.delete(path);
-    if (this.#done.has(path) || (outcome === 'identical' && this.#renamed.has(path))) return;
-    this.#done.add(path);
-    if (!this.#found.has(path)) this.#renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
+    const { done, renamed } = this.#before;
+    if (done.has(path) || (outcome === 'identical' && renamed.has(path))) return;
+    this.#now.done.add(path);
+    if (!this.#now.found.has(path)) this.#now.renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
     this.#moved += 1;
     this.#counts[outcome] += 1;
     this.#lastPath = path;
@@ -190,5 +197,19 @@ export class TransferReport {
   /** Order is kept by the stream; a reader that stops is met by the broken pipe. */
   #item(value: Record<string, unknown>): void {
     process.stdout.write(`${escapeJson(value)}\n`);
+  }
+}
+
+/** Paths of a transfer that were told of. */
+class Told {
+  readonly found = new Set<string>();
+  readonly done = new Set<string>();
+  /** Names whose files were received beside them (`--rename`). */
+  readonly renamed = new Set<string>();
+
+  add(other: Told): void {
+    for (const path of other.found) this.found.add(path);
+    for (const path of other.done) this.done.add(path);
+    for (const path of other.renamed) this.renamed.add(path);
   }
 }
