@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError as InvalidArgument, Option } from 'commander';
+import { Command, Help, InvalidArgumentError as InvalidArgument, Option } from 'commander';
 import type { CommandContext, OutputOptions } from './context.ts';
 import { parsePort } from './port.ts';
 import { VERSION } from './version.ts';
@@ -12,10 +12,16 @@ export type MakeContext = (options: OutputOptions) => CommandContext;
  */
 export function buildProgram(makeContext: MakeContext): Command {
   const program = new Command('postern')
-    .description('A private door into your machines: one passphrase, one encrypted line.')
+    .description('A private door into your machines: one passphrase, one encrypted line.\nFor the options of a command: postern COMMAND --help.')
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
+    // One screen: what every program has is not listed, and EXAMPLES says where the rest is.
+    .configureHelp({
+      visibleOptions: command =>
+        command.parent === null ? [] : Help.prototype.visibleOptions.call(new Help(), command),
+      visibleCommands: command => command.commands.slice(),
+    })
     .exitOverride()
     // What is wrong with the command line is told by run.ts, like every other failure.
     .configureOutput({ writeErr: () => {} })
@@ -255,7 +261,7 @@ const GET_EXAMPLES = `
 Examples:
   postern get lab:notes.txt                 into the current folder
   postern get lab:photos /media/usb/        a folder
-  postern get lab:backup.tar - | tar x      straight into another program
+  postern get lab:backup.tar - | tar xf -   straight into another program
   postern get lab                           be asked which file`;
 
 const PUT_EXAMPLES = `

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { LineError, ReceiveRoot, type ReceiveStore } from '../../node/index.ts';
+import { LineError, ReceiveRoot } from '../../node/index.ts';
 import type { RemotePlace } from '../place.ts';
 
 /** Where one remote file or folder goes: a folder of this machine, and the name in it. */
@@ -7,7 +7,8 @@ export interface DownloadTarget {
   readonly from: string;
   /** `''` puts the content of the served folder into the folder itself. */
   readonly to: string;
-  openStore(): Promise<ReceiveStore>;
+  /** Whoever opens it closes it. */
+  openStore(): Promise<ReceiveRoot>;
 }
 
 /**
@@ -28,7 +29,7 @@ export async function resolveTargets(
   });
 }
 
-function openFolder(path: string): Promise<ReceiveStore> {
+function openFolder(path: string): Promise<ReceiveRoot> {
   return ReceiveRoot.open(path, { make: true });
 }
 

@@ -92,14 +92,18 @@ export async function fetchTarget(
   report: TransferReport,
 ): Promise<DownloadSummary> {
   const store = await target.openStore();
-  return download(files, store, target, {
-    conflict: policyOf(options),
-    checksum: options.checksum,
-    fsync: options.fsync,
-    makeSha256,
-    signal: context.signal,
-    onEvent: event => report.event(event),
-  });
+  try {
+    return await download(files, store, target, {
+      conflict: policyOf(options),
+      checksum: options.checksum,
+      fsync: options.fsync,
+      makeSha256,
+      signal: context.signal,
+      onEvent: event => report.event(event),
+    });
+  } finally {
+    await store.close();
+  }
 }
 
 /** `get HOST:FILE -`: the bytes and nothing else on standard output. */

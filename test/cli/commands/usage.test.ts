@@ -19,7 +19,7 @@ describe('help', () => {
     const { status, stdout, stderr } = await postern(...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n');
-    expect(lines.length).toBeLessThanOrEqual(30);
+    expect(lines.length).toBeLessThanOrEqual(24);
     for (const line of lines) expect(line.length).toBeLessThan(80);
     expect(lines.slice(-3).every(line => line.startsWith('  postern '))).toBe(true);
   });
