@@ -54,7 +54,7 @@ export async function serve(context: CommandContext, directory: string, options:
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
   }).catch((thrown: unknown) => {
-    if (isPortInUse(thrown)) context.hint = 'another program listens there: choose another port, or 0 for any free one';
+    if (isPortInUse(thrown)) context.hint = 'another program listens there: choose another port, or --listen 0 for any free one';
     throw thrown;
   });
   const hostKey = (await install.hostKey()).publicKey;
@@ -91,7 +91,7 @@ function announce(
   const isLocal = /^(?:127\.|::1$)/.test(server.address);
   const host = /^(?:::|0\.0\.0\.0)$/.test(server.address) ? ownAddress() : server.address;
   const url = formatUrl({ host, port: server.port, path: '', trailingSlash: true });
-  const where = `on ${isLocal ? 'this' : 'the other'} machine:  npx postern`;
+  const where = `on ${isLocal ? 'this' : 'the other'} machine:  postern`;
   if (offered.includes('read')) context.note(`${where} get ${url}FILE`);
   if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
   if (!offered.includes('read') && !offered.includes('write')) context.note(`${where} may ${url}`);

@@ -45,7 +45,7 @@ describe('serve says that it is ready', () => {
   it('with a passphrase of its own that opens the door', async () => {
     const server = serve([...LOCAL], { POSTERN_PASSWORD: undefined });
     const [, passphrase] = await server.until('stderr', /^passphrase: (\S+)$/m);
-    const [, url] = await server.until('stderr', /npx postern get (postern:\S+)FILE$/m);
+    const [, url] = await server.until('stderr', /postern get (postern:\S+)FILE$/m);
     const { status, stdout } = await run(home, ['ls', url!], { env: { POSTERN_PASSWORD: passphrase } });
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'notes.txt\n' });
   });
@@ -55,7 +55,7 @@ describe('serve says that it is ready', () => {
     const [, port] = await server.until('stderr', /^serving .*\/share, read only, on port (\d+)$/m);
     await server.until(
       'stderr',
-      new RegExp(`^on this machine: {2}npx postern get postern://127.0.0.1:${port}/FILE$`, 'm'),
+      new RegExp(`^on this machine: {2}postern get postern://127.0.0.1:${port}/FILE$`, 'm'),
     );
     expect(server.stderr).not.toContain(PASSPHRASE);
     expect((await stop(server)).stdout).toBe('');
@@ -78,7 +78,7 @@ describe('serve says that it is ready', () => {
 
   it.each([':0', '0', '*:0', '0.0.0.0:0'])('at --listen %s, naming an address that others can use', async listen => {
     const server = serve(['--listen', listen]);
-    const [, host] = await server.until('stderr', /npx postern get postern:\/\/(\[[^\]]+\]|[^:/]+):\d+\/FILE$/m);
+    const [, host] = await server.until('stderr', /postern get postern:\/\/(\[[^\]]+\]|[^:/]+):\d+\/FILE$/m);
     expect(host).not.toMatch(/^(0\.0\.0\.0|\[::\])$/);
   });
 });
@@ -188,13 +188,13 @@ describe('serve ends', () => {
 
   it('says stopping… at Ctrl-C', async () => {
     const server = serve([...LOCAL]);
-    await server.until('stderr', /npx postern/);
+    await server.until('stderr', /postern/);
     expect((await stop(server, 'SIGINT')).stderr).toMatch(/^stopping…$/m);
   });
 
   it('tells at SIGUSR1 how many are connected, and opens no debugger', async () => {
     const server = serve([...LOCAL]);
-    await server.until('stderr', /npx postern/);
+    await server.until('stderr', /postern/);
     server.child.kill('SIGUSR1');
     await server.until('stderr', /^serving 0 connections$/m);
     expect((await stop(server)).stderr).not.toMatch(/debugger/i);
@@ -282,7 +282,7 @@ describe('R-A3: the passphrase shows nowhere', () => {
 
   it.skipIf(process.platform !== 'linux')('in no list of processes', async () => {
     const server = serve([...LOCAL]);
-    await server.until('stderr', /npx postern/);
+    await server.until('stderr', /postern/);
     expect(await readFile(`/proc/${server.child.pid}/cmdline`, 'utf8')).not.toContain(PASSPHRASE);
   });
 
