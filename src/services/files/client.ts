@@ -4,8 +4,12 @@ import { decodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
 import { concatBytes } from '../../protocol/bytes/writer.ts';
 import type { Aead } from '../../protocol/crypto/provider.ts';
-import type { Entry, Problem } from './entry.ts';
+import { ChunkList } from './chunk-list.ts';
+import { type ChunkMac, chunkMacOf } from './chunk-mac.ts';
+import { averageChunkBytes } from './chunker.ts';
+import { type Entry, isSameVersion, type Problem } from './entry.ts';
 import { Fetcher } from './fetcher.ts';
+import type { MakeSha256 } from './hash.ts';
 import { chunkCount, LEAF_BYTES } from './leaves.ts';
 import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from './messages.ts';
 import { checkPath } from './names.ts';
@@ -128,6 +132,29 @@ export class FilesClient {
     }
   }
 
+  /**
+   * The chunks of the file at `path`, to be found in an older version of it on this side (delta.ts). What comes is held
+   * to the size of the file that the other side names: whoever has listed it compares that first, by `expected`.
+   */
+  async chunks(path: string, expected: Entry, options: ChunksOptions): Promise<RemoteChunks> {
+    const channel = this.#line.open(KIND.chunks, this.#request(path), options);
+    try {
+      const answer = await channel.readMessage();
+      if (readText(answer, 't', 16) !== 'chunks') throw notDue();
+      const entry = { ...decodeEntry(asObject(answer['entry'])), path: '' };
+      if (!isSameVersion(entry, expected)) throw new LineError('CHANGED', 'the file changed after it was listed');
+      const list = new ChunkList(entry.size, averageChunkBytes(entry.size));
+      for (let item = await channel.read(); item !== undefined; item = await channel.read()) {
+        if (!(item instanceof Uint8Array)) throw notDue();
+        list.take(item);
+      }
+      list.finish();
+      return { entry, list, mac: chunkMacOf(this.#line, channel.id, options.makeSha256) };
+    } finally {
+      channel.reset();
+    }
+  }
+
   #request(path: string): JsonObject {
     return { ...encodePath(path), ...this.#offer };
   }
@@ -168,6 +195,17 @@ export interface RemoteFile {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Lets go of the stream before its end. */
   close(): void;
+}
+
+export interface ChunksOptions extends FileOptions {
+  readonly makeSha256: MakeSha256;
+}
+
+export interface RemoteChunks {
+  readonly entry: Entry;
+  readonly list: ChunkList;
+  /** Makes tags of the same comparison. */
+  readonly mac: ChunkMac;
 }
 
 export interface RemoteLeaves {

@@ -3,10 +3,12 @@ import { abortError, toLineError } from '../../line/abort.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { FilesClient } from './client.ts';
 import { backUp, type ConflictOptions, type ConflictPolicy, freeNames, judgeConflict } from './conflict.ts';
-import type { Entry, Problem } from './entry.ts';
+import { findInOldVersion, isDeltaWorthIt } from './delta.ts';
+import { type Entry, isSameVersion, type Problem } from './entry.ts';
 import type { FetchedFile, Fetcher } from './fetcher.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
 import { CHUNK_BYTES, leavesOf } from './leaves.ts';
+import { type Range, Ranges } from './ranges.ts';
 import type { ReceiveStore, ReceivingFile } from './store.ts';
 
 /**
@@ -43,6 +45,8 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
   /** `false`: contents of what is there are not compared, because the sender may not know them. Default true. */
   readonly mayCompare?: boolean | undefined;
+  /** `false`: a file that replaces a version of itself comes whole. Default true; it takes `mayCompare`. */
+  readonly delta?: boolean | undefined;
   /** Leave time and mode of folders that were there before as they are. */
   readonly leaveFolders?: boolean | undefined;
   /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
@@ -55,7 +59,7 @@ export type TransferEvent =
   | { readonly type: 'found'; readonly path: string; readonly size: number }
   | { readonly type: 'started'; readonly path: string; readonly size: number }
   | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
-  /** Bytes that were there from an earlier session and need not come again. */
+  /** Bytes that need not come: an earlier session left them, or the version that is replaced has them. */
   | { readonly type: 'kept'; readonly path: string; readonly bytes: number }
   | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
   | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
@@ -82,13 +86,17 @@ type Step =
       readonly entry: Entry;
       readonly replace: boolean;
       readonly backup: boolean;
-      /** A partial is there: asked for when its turn comes, because only then is it known what is missing. */
-      readonly resume: boolean;
+      /**
+       * `resume`: a partial is there; `delta`: another version is there, and perhaps a partial. Both are asked for when
+       * their turn comes, because only then is it known what is missing.
+       */
+      readonly way: 'plain' | 'resume' | 'delta';
     }
   /** Without an entry its time and mode are not ours to set. */
   | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined };
 
 type FileStep = Step & { kind: 'file' };
+type FileStepTarget = Pick<FileStep, 'to' | 'replace' | 'backup'>;
 
 class Download {
   readonly #files: FilesClient;
@@ -219,16 +227,26 @@ class Download {
         return;
       }
       const { replace, backup } = verdict;
-      // Less than a chunk is fetched again sooner than it is compared.
-      const resume = entry.size > CHUNK_BYTES && (await this.#store.partialBytes(verdict.to)) >= CHUNK_BYTES;
-      step = { kind: 'file', from, to: verdict.to, entry, replace, backup, resume };
+      const way = await this.#wayOf(verdict, entry);
+      step = { kind: 'file', from, to: verdict.to, entry, replace, backup, way };
     } catch (thrown) {
       if (this.#signal.aborted) throw thrown;
       this.#fail(to, thrown);
       return;
     }
-    if (!step.resume) this.#fetcher.want(from);
+    if (step.way === 'plain') this.#fetcher.want(from);
     await this.#steps.give(step);
+  }
+
+  async #wayOf({ to, replace, backup }: FileStepTarget, entry: Entry): Promise<FileStep['way']> {
+    const mayDelta = this.#options.delta !== false && this.#conflicts.mayCompare;
+    if (mayDelta && (replace || backup)) {
+      const old = await this.#store.stat(to);
+      if (old?.type === 'file' && isDeltaWorthIt(entry.size, old.size)) return 'delta';
+    }
+    // Less than a chunk is fetched again sooner than it is compared.
+    const isWorthIt = entry.size > CHUNK_BYTES && (await this.#store.partialBytes(to)) >= CHUNK_BYTES;
+    return isWorthIt ? 'resume' : 'plain';
   }
 
   async #planLink(to: string, entry: Entry): Promise<void> {
@@ -272,7 +290,7 @@ class Download {
     for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
       await this.#told;
       if (step.kind === 'file') {
-        await (step.resume ? this.#resumeFile(step) : this.#receiveFile(step));
+        await (step.way === 'plain' ? this.#receiveFile(step) : this.#completeFile(step));
         continue;
       }
       await this.#leaveFolder(step.to, step.entry);
@@ -314,19 +332,25 @@ class Download {
     await this.#completing(step, false, fetched.entry, async file => this.#writeAll(step.to, file, fetched));
   }
 
-  /** Goes on with what an earlier session left: only chunks that are missing or differ are asked for. */
-  async #resumeFile(step: FileStep): Promise<void> {
+  /** Goes on with what is here: only what is missing or differs is asked for. */
+  async #completeFile(step: FileStep): Promise<void> {
     const fetcher = this.#files.fetcher({ signal: this.#signal });
     try {
       await this.#completing(step, true, step.entry, async file => {
-        const missing = await this.#findMissing(step, file);
-        for (const { offset, length } of missing) fetcher.want(step.from, offset, length);
-        fetcher.noMoreWants();
-        for (let fetched = await fetcher.next(); fetched !== undefined; fetched = await fetcher.next()) {
+        const missing = await (step.way === 'delta' ? this.#findChanged(step, file) : this.#findMissing(step, file));
+        for (let asked = 0, answered = 0; ; answered += 1) {
+          for (; asked < missing.length && asked - answered < MAX_RANGES_AHEAD; asked += 1) {
+            fetcher.want(step.from, missing[asked]!.offset, missing[asked]!.length);
+          }
+          if (answered === missing.length) break;
+          const fetched = await fetcher.next();
+          if (fetched === undefined) throw new LineError('PROTOCOL', 'the other side left a want unanswered');
           if (fetched.failure !== undefined) throw fetched.failure;
           if (!isSameVersion(fetched.entry, step.entry)) throw changed();
           await this.#writeAll(step.to, file, fetched);
         }
+        fetcher.noMoreWants();
+        await fetcher.next();
         await file.truncate(step.entry.size);
       });
     } catch (thrown) {
@@ -337,8 +361,21 @@ class Download {
     }
   }
 
+  /** The ranges that neither the version to be replaced nor a partial has, found by comparing chunks. */
+  async #findChanged(step: FileStep, file: ReceivingFile): Promise<readonly Range[]> {
+    const signal = this.#signal;
+    const theirs = await this.#files.chunks(step.from, step.entry, { makeSha256: this.#options.makeSha256, signal });
+    const old = await this.#store.open(step.to);
+    try {
+      const onKept = (bytes: number): void => this.#emit({ type: 'kept', path: step.to, bytes });
+      return await findInOldVersion(theirs, old, file, { signal, onKept });
+    } finally {
+      await old.close();
+    }
+  }
+
   /** The ranges that the partial does not hold as the host does, found by comparing leaves. */
-  async #findMissing(step: FileStep, file: ReceivingFile): Promise<Range[]> {
+  async #findMissing(step: FileStep, file: ReceivingFile): Promise<readonly Range[]> {
     const { size } = step.entry;
     const kept = Math.min(file.keptBytes, size);
     const missing = new Ranges();
@@ -443,32 +480,12 @@ class Download {
   }
 }
 
-interface Range {
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** Ranges in ascending order; neighbours become one. */
-class Ranges {
-  readonly all: Range[] = [];
-
-  add(offset: number, length: number): void {
-    if (length === 0) return;
-    const last = this.all.at(-1);
-    if (last === undefined || last.offset + last.length !== offset) this.all.push({ offset, length });
-    else this.all[this.all.length - 1] = { offset: last.offset, length: last.length + length };
-  }
-}
-
-function isSameVersion(one: Entry, other: Entry): boolean {
-  return one.size === other.size && one.mtimeUs === other.mtimeUs;
-}
-
 function changed(): LineError {
   return new LineError('CHANGED', 'the file changed after it was listed');
 }
 
 const MAX_STEPS_AHEAD = 256;
+const MAX_RANGES_AHEAD = 64;
 const MAX_WRITES_UNDER_WAY = 4;
 
 function join(folder: string, name: string): string {

@@ -16,6 +16,11 @@ export interface Entry {
   readonly target?: string;
 }
 
+/** Whether both tell of the same content, as far as size and time can say. */
+export function isSameVersion(one: Entry, other: Entry): boolean {
+  return one.size === other.size && one.mtimeUs === other.mtimeUs;
+}
+
 export type EntryType = 'file' | 'folder' | 'link' | 'other';
 
 /** One thing that could not be listed; the listing goes on. */

@@ -13,6 +13,7 @@ export const KIND = {
   get: 'files.get',
   hash: 'files.hash',
   leaves: 'files.leaves',
+  chunks: 'files.chunks',
 } as const;
 
 export const CHANGE_KIND = {

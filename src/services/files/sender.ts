@@ -3,7 +3,11 @@ import type { Channel } from '../../line/channel.ts';
 import type { Line } from '../../line/line.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { type JsonObject, readFlag, readInteger } from '../../protocol/bytes/json.ts';
+import { concatBytes } from '../../protocol/bytes/writer.ts';
 import type { Service } from '../service.ts';
+import { encodeListed } from './chunk-list.ts';
+import { type ChunkMac, chunkMacOf } from './chunk-mac.ts';
+import { averageChunkBytes, chunksOf } from './chunker.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
 import { leavesOf } from './leaves.ts';
 import {
@@ -18,6 +22,7 @@ import {
 } from './messages.ts';
 import { checkPath } from './names.ts';
 import type { ReadStore, SourceFile } from './store.ts';
+import { Turns } from './turns.ts';
 
 /**
  * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
@@ -48,6 +53,8 @@ export function readingKinds(
     [KIND.get]: (channel, line) => sendFiles(storeOf(channel.request, line), channel, loadOf(line)),
     [KIND.hash]: (channel, line) => sendHash(storeOf(channel.request, line), channel, makeSha256),
     [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request, line), channel, line, loadOf(line)),
+    [KIND.chunks]: (channel, line) =>
+      sendChunks(storeOf(channel.request, line), channel, line, loadOf(line), makeSha256),
   };
 }
 
@@ -113,6 +120,44 @@ async function sendLeavesOf(file: SourceFile, channel: Channel, line: Line): Pro
   } finally {
     await file.close();
   }
+}
+
+/** The chunks of one file with their tags, so that the other side can build it from a version of its own (delta.ts). */
+async function sendChunks(
+  store: ReadStore,
+  channel: Channel,
+  line: Line,
+  load: LineLoad,
+  makeSha256: MakeSha256,
+): Promise<void> {
+  const leave = load.enterComparing();
+  try {
+    const file = await store.open(requestedPath(channel.request));
+    try {
+      await channel.send({ t: 'chunks', entry: encodeEntry(file.entry) });
+      await sendListOfChunks(file, channel, chunkMacOf(line, channel.id, makeSha256));
+      await file.verifyUnchanged();
+    } finally {
+      await file.close();
+    }
+  } finally {
+    leave();
+  }
+}
+
+async function sendListOfChunks(file: SourceFile, channel: Channel, mac: ChunkMac): Promise<void> {
+  const { size } = file.entry;
+  const turns = new Turns();
+  let listed: Uint8Array[] = [];
+  for await (const { bytes } of chunksOf(file, size, averageChunkBytes(size))) {
+    listed.push(encodeListed(bytes.length, mac(bytes)));
+    if (listed.length === LISTED_AT_ONCE) {
+      await channel.write(concatBytes(...listed));
+      listed = [];
+    }
+    await turns.after(bytes.length);
+  }
+  await channel.write(concatBytes(...listed));
 }
 
 /** Answers wants in their order: `file`, the bytes, `end`; or `failed` at the point where it failed. */
@@ -295,6 +340,7 @@ const SMALL_BLOCK_BYTES = 64 * 1024;
 const MAX_LARGE_BLOCK_CHANNELS = 4;
 const MAX_LISTINGS = 16;
 const MAX_COMPARISONS = 16;
+const LISTED_AT_ONCE = 1024;
 const HASH_REPORT_BYTES = 64 * 1024 * 1024;
 const MAX_LIST_WEIGHT = 60_000;
 const FAILURE_WEIGHT = 4_000;
