@@ -28,6 +28,7 @@ export {
   type TransferEvent,
 } from './services/files/download.ts';
 export type { Entry, EntryType, Problem } from './services/files/entry.ts';
+export { type Excluder, excluder } from './services/files/exclude.ts';
 export type { MakeSha256, Sha256 } from './services/files/hash.ts';
 export { Offers } from './services/files/offers.ts';
 export { filesChangeHost } from './services/files/put-host.ts';
@@ -40,6 +41,15 @@ export type {
   ReceivingFile,
   SourceFile,
 } from './services/files/store.ts';
+export {
+  type LocalFolder,
+  type PlannedChange,
+  type SyncEvent,
+  type SyncOptions,
+  type SyncSummary,
+  syncFromRemote,
+  syncToRemote,
+} from './services/files/sync.ts';
 export {
   makeRemoteFolder,
   moveRemote,

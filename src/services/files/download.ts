@@ -5,6 +5,7 @@ import type { FilesClient } from './client.ts';
 import { backUp, type ConflictOptions, type ConflictPolicy, freeNames, judgeConflict } from './conflict.ts';
 import { findInOldVersion, isDeltaWorthIt } from './delta.ts';
 import { type Entry, isSameVersion, type Problem } from './entry.ts';
+import { type Excluder, isLeftOut } from './exclude.ts';
 import type { FetchedFile, Fetcher } from './fetcher.ts';
 import { hashFile, type MakeSha256 } from './hash.ts';
 import { CHUNK_BYTES, leavesOf } from './leaves.ts';
@@ -47,6 +48,8 @@ export interface DownloadOptions {
   readonly mayCompare?: boolean | undefined;
   /** `false`: a file that replaces a version of itself comes whole. Default true; it takes `mayCompare`. */
   readonly delta?: boolean | undefined;
+  /** What of a folder is not to come, by paths relative to `from`. */
+  readonly exclude?: Excluder | undefined;
   /** Leave time and mode of folders that were there before as they are. */
   readonly leaveFolders?: boolean | undefined;
   /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
@@ -177,6 +180,7 @@ class Download {
         if (this.#signal.aborted) throw abortError(this.#signal);
         // A listing of nothing but failures must not run ahead of who is told of them.
         await this.#told;
+        if (isLeftOut(this.#options.exclude, item)) continue;
         await leaveUntil(item.path);
         const target = join(to, item.path);
         try {

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { makeOffers, makeSha256, serveFolder } from '../../../src/node/files/folder-service.ts';
+import { ReadRoot } from '../../../src/node/files/read-root.ts';
+import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
+import { FilesClient } from '../../../src/services/files/client.ts';
+import { excluder } from '../../../src/services/files/exclude.ts';
+import {
+  type SyncEvent,
+  type SyncOptions,
+  type SyncSummary,
+  syncFromRemote,
+  syncToRemote,
+} from '../../../src/services/files/sync.ts';
+import type { Permission } from '../../../src/services/permission.ts';
+import { dispatchChannels } from '../../../src/services/registry.ts';
+import { makeScene } from '../../node/files/scene.ts';
+import { joinedLines } from '../../support/lines.ts';
+import { code, namesBelow } from './served.ts';
+
+const MiB = 1024 * 1024;
+
+interface Synced {
+  readonly summary: SyncSummary;
+  readonly events: readonly SyncEvent[];
+}
+
+/** Two folders, one of them behind a line. */
+interface Scene {
+  readonly source: string;
+  readonly target: string;
+  readonly sent: () => number;
+  readonly sync: (options?: Partial<SyncOptions>) => Promise<Synced>;
+}
+
+let ends: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const end of ends.reverse()) await end();
+  ends = [];
+});
+
+const ALL: readonly Permission[] = ['read', 'write', 'delete'];
+
+async function makeSync(direction: 'down' | 'up', allow: readonly Permission[] = ALL): Promise<Scene> {
+  const scene = makeScene();
+  ends.push(() => scene.remove());
+  const source = join(scene.base, 'source');
+  const target = join(scene.base, 'target');
+  for (const folder of [source, target]) mkdirSync(folder);
+  const service = await serveFolder(direction === 'down' ? source : target, allow);
+  const offers = makeOffers();
+  const lines = await joinedLines(
+    { onChannel: dispatchChannels([service], allow), onFault: fault => expect(fault).toBeUndefined() },
+    { onChannel: (channel, line) => offers.handle(channel, line) },
+  );
+  ends.push(async () => {
+    await Promise.all([lines.client.close(), lines.listener.close(0)]);
+    await service.close();
+  });
+  const writes = lines.transports.map(transport => vi.spyOn(transport, 'write'));
+  const sync = async (overrides: Partial<SyncOptions> = {}): Promise<Synced> => {
+    const events: SyncEvent[] = [];
+    const options = { makeSha256, ...overrides, onEvent: (event: SyncEvent) => void events.push(event) };
+    const local = direction === 'down' ? target : source;
+    const read = await ReadRoot.open(local);
+    const write = await ReceiveRoot.open(local);
+    try {
+      const summary =
+        direction === 'down'
+          ? await syncFromRemote(new FilesClient(lines.client), { read, write }, { from: '', to: '' }, options)
+          : await syncToRemote(lines.client, offers, read, { to: '' }, options);
+      return { summary, events };
+    } finally {
+      await read.close();
+      await write.close();
+    }
+  };
+  const sent = () =>
+    writes
+      .flatMap(({ mock }) => mock.calls.flatMap(([segments]) => segments))
+      .reduce((sum, { length }) => sum + length, 0);
+  return { source, target, sent, sync };
+}
+
+function fill(folder: string, files: Record<string, string | Buffer>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+}
+
+const planned = (events: readonly SyncEvent[]): string[] =>
+  events.flatMap(event => (event.type === 'planned' ? [`${event.change} ${event.path}`] : [])).sort();
+
+describe.each(['down', 'up'] as const)('syncing %s', direction => {
+  test('replaces what differs, skips what is the same, and removes nothing unasked', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { same: 'same', changed: 'new', 'deep/er/file': 'file', extra: '' });
+    fill(target, { same: 'same', changed: 'old content', more: 'more' });
+    symlinkSync('same', join(source, 'link'));
+    const { summary } = await sync();
+    expect(summary).toMatchObject({ identical: 1, failed: 0, removed: 0 });
+    expect(namesBelow(target)).toEqual([...namesBelow(source), 'more'].sort());
+    expect(readFileSync(join(target, 'changed'), 'utf8')).toBe('new');
+    const again = await sync();
+    expect(again.summary).toMatchObject({ received: 0, identical: 5, failed: 0 });
+  });
+
+  test('with delete removes what the source does not have, folders too, and follows no link', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { keep: '1', 'both/keep': '2' });
+    fill(target, {
+      gone: '',
+      'both/gone': '',
+      'away/a/b': '',
+      'away/c': '',
+      'away2/d': '',
+      '../outside/file': 'stays',
+    });
+    symlinkSync('../outside', join(target, 'link'));
+    for (let index = 0; index < 600; index += 1) fill(target, { [`many/${index}`]: '' });
+    const { summary } = await sync({ delete: true });
+    expect(summary).toMatchObject({ failed: 0, removed: 601 + 9 });
+    expect(namesBelow(target)).toEqual(namesBelow(source));
+    expect(existsSync(join(target, '../outside/file'))).toBe(true);
+  });
+
+  test('what is excluded is neither transferred nor removed, nor are partials', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { 'a.log': 'theirs', 'sub/b.log': '', 'cache/x': '', 'sub/c': '' });
+    fill(target, {
+      'a.log': 'mine',
+      'old/b.log': '',
+      'old/c': '',
+      'cache/y': '',
+      'old2/x.0-00000000.postern-part': '1',
+    });
+    const { summary } = await sync({ delete: true, exclude: excluder(['*.log', 'cache/']) });
+    expect(summary).toMatchObject({ received: 1, failed: 0, removed: 1 });
+    expect(namesBelow(target)).toEqual(
+      [
+        'a.log',
+        'cache/',
+        'cache/y',
+        'old/',
+        'old/b.log',
+        'old2/',
+        'old2/x.0-00000000.postern-part',
+        'sub/',
+        'sub/c',
+      ].sort(),
+    );
+    expect(readFileSync(join(target, 'a.log'), 'utf8')).toBe('mine');
+  });
+
+  test('removes nothing after a transfer with a failure', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { name: 'a file', other: '' });
+    fill(target, { 'name/inside': '', gone: '' });
+    const { summary } = await sync({ delete: true });
+    expect(summary).toMatchObject({ failed: 1, removed: 0 });
+    expect(existsSync(join(target, 'gone'))).toBe(true);
+  });
+
+  test('a dry run says what a run then does, and changes nothing', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { same: 'same', touched: 'same', changed: 'new', 'deep/file': 'file', 'x.log': '' });
+    fill(target, { same: 'same', touched: 'same', changed: 'old', more: '', 'gone/a': '', 'kept/b.log': '' });
+    utimesSync(join(source, 'same'), 5, 5);
+    utimesSync(join(target, 'same'), 5, 5);
+    const before = namesBelow(target);
+    const options = { delete: true, exclude: excluder(['*.log']) };
+    const { summary, events } = await sync({ ...options, dryRun: true });
+    expect(planned(events)).toEqual(
+      ['new deep', 'new deep/file', 'replace changed', 'remove gone', 'remove gone/a', 'remove more'].sort(),
+    );
+    expect(namesBelow(target)).toEqual(before);
+    expect(readFileSync(join(target, 'changed'), 'utf8')).toBe('old');
+    const real = await sync(options);
+    expect(real.summary).toEqual(summary);
+  });
+
+  test('sends of a large file only what has changed', async () => {
+    const { source, target, sync, sent } = await makeSync(direction);
+    const before = randomBytes(16 * MiB);
+    fill(target, { big: before });
+    fill(source, { big: Buffer.concat([before.subarray(0, 8 * MiB), randomBytes(MiB), before.subarray(8 * MiB)]) });
+    const { summary, events } = await sync();
+    expect(summary).toMatchObject({ received: 1, failed: 0 });
+    expect(sent()).toBeLessThan(1.5 * MiB);
+    expect(events.some(({ type }) => type === 'kept')).toBe(true);
+    expect(readFileSync(join(target, 'big')).equals(readFileSync(join(source, 'big')))).toBe(true);
+  });
+});
+
+describe('what the host allows', () => {
+  test('without delete nothing is synced to it', async () => {
+    const { source, target, sync } = await makeSync('up', ['read', 'write']);
+    fill(source, { file: '' });
+    await expect(sync()).rejects.toEqual(code('FORBIDDEN'));
+    expect(namesBelow(target)).toEqual([]);
+  });
+
+  test('without read a changed file comes whole: the host tells nothing of what it has', async () => {
+    const { source, target, sync, sent } = await makeSync('up', ['write', 'delete']);
+    const before = randomBytes(4 * MiB);
+    fill(target, { big: before });
+    fill(source, { big: Buffer.concat([before, Buffer.from('x')]) });
+    const { summary, events } = await sync();
+    expect(summary).toMatchObject({ received: 1, failed: 0 });
+    expect(sent()).toBeGreaterThan(4 * MiB);
+    expect(events.some(({ type }) => type === 'kept')).toBe(false);
+  });
+});
