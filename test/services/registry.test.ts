@@ -17,6 +17,7 @@ const KINDS: Readonly<Record<string, Permission>> = {
   'files.get': 'read',
   'files.hash': 'read',
   'files.leaves': 'read',
+  'files.chunks': 'read',
   'files.put': 'write',
   'files.write': 'write',
   'files.mkdir': 'write',
