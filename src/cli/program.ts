@@ -135,6 +135,29 @@ function addMv(program: Command, makeContext: MakeContext): void {
   connecting(command);
 }
 
+function addSync(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('sync')
+    .argument('<src>', 'folder here, or HOST:PATH')
+    .argument('<dst>', 'folder here, or HOST:PATH')
+    .summary('make one folder like another')
+    .description("Makes DST's content like SRC's; one of them is on another machine. Replaces what differs.")
+    .option('-n, --dry-run', 'tell what would be done, and do nothing')
+    .option('--delete', 'remove from DST what SRC does not have')
+    .option(
+      '--exclude <pattern>',
+      'leave out what matches, on both sides; may be repeated',
+      (one, before: string[] = []) => [...before, one],
+    )
+    .option('--exclude-from <file>', 'patterns from a file, one a line')
+    .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
+    .action(async (source: string, target: string, options, ran) => {
+      const { sync } = await import('./commands/sync.ts');
+      await sync(makeContext(options), source, target, ran.opts());
+    });
+  connecting(command);
+}
+
 function addPing(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('ping')
@@ -248,7 +271,7 @@ const POLICIES = [
 ] as const;
 
 /** In the order of help: what is used most comes first. */
-const ADDERS = [addServe, addLs, addGet, addPut, addRm, addMkdir, addMv, addPing, addMay, addForget, addDemo];
+const ADDERS = [addServe, addLs, addGet, addPut, addSync, addRm, addMkdir, addMv, addPing, addMay, addForget, addDemo];
 
 const EXAMPLES = `
 Examples:

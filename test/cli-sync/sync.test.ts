@@ -1,0 +1,79 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { serveFolder } from '../../src/node/files/folder-service.ts';
+import { listen } from '../../src/node/listen.ts';
+import { temporaryInstall } from '../../src/node/state/install.ts';
+import type { Permission } from '../../src/services/permission.ts';
+import { Home, PASSPHRASE, run } from '../cli/support/command.ts';
+import { namesBelow } from '../services/files/served.ts';
+
+let home: Home;
+let end: () => Promise<void>;
+let url: string;
+let here: string;
+let there: string;
+
+beforeEach(async () => {
+  home = await Home.make();
+  [here, there] = ['here', 'there'].map(name => join(home.path, name)) as [string, string];
+  for (const folder of [here, there]) mkdirSync(folder);
+  const allow: Permission[] = ['read', 'write', 'delete'];
+  const service = await serveFolder(there, allow);
+  const server = await listen({
+    passphrase: [{ text: PASSPHRASE, generated: true }],
+    services: [service],
+    allow,
+    host: '127.0.0.1',
+    port: 0,
+    install: temporaryInstall(),
+  });
+  url = `postern://127.0.0.1:${server.port}/`;
+  end = async () => {
+    await server.close();
+    await service.close();
+    await home.remove();
+  };
+});
+
+afterEach(() => end());
+
+const sync = (...args: string[]) => run(home, ['sync', ...args]);
+
+describe('sync', () => {
+  it('makes the other folder like this one, and this one like the other', async () => {
+    writeFileSync(join(here, 'changed'), 'new');
+    writeFileSync(join(here, 'skipped.log'), '');
+    writeFileSync(join(there, 'changed'), 'before');
+    writeFileSync(join(there, 'extra'), '');
+    expect(await sync('--exclude', '*.log', here, url)).toMatchObject({ status: 0 });
+    expect(readFileSync(join(there, 'changed'), 'utf8')).toBe('new');
+    expect(namesBelow(there)).toEqual(['changed', 'extra']);
+    expect(await sync('--delete', '--yes', url, here)).toMatchObject({ status: 0 });
+    expect(namesBelow(here)).toEqual(['changed', 'extra']);
+    expect(await sync('--delete', '--yes', url, join(here, 'a/new/place'))).toMatchObject({ status: 0 });
+    expect(namesBelow(join(here, 'a/new/place'))).toEqual(['changed', 'extra']);
+  });
+
+  it('tells with -n what it would do, and does nothing', async () => {
+    writeFileSync(join(here, 'a'), 'new');
+    writeFileSync(join(there, 'b'), '');
+    writeFileSync(join(home.path, 'patterns'), '# none\n');
+    const { status, stdout } = await sync('-n', '--delete', '--exclude-from', join(home.path, 'patterns'), here, url);
+    expect([status, stdout]).toEqual([0, 'new\ta\nremove\tb\n']);
+    expect(namesBelow(there)).toEqual(['b']);
+    expect(await sync('-n', url, join(here, 'not/there'))).toMatchObject({ status: 0, stdout: 'new\tb\n' });
+    expect(namesBelow(here)).toEqual(['a']);
+  });
+
+  it('does not delete without --yes where nobody can be asked', async () => {
+    writeFileSync(join(there, 'b'), '');
+    expect(await sync('--delete', '--no-input', here, url)).toMatchObject({ status: 2 });
+    expect(namesBelow(there)).toEqual(['b']);
+  });
+
+  it('needs one place here and one elsewhere', async () => {
+    expect(await sync(here, there)).toMatchObject({ status: 2 });
+    expect(await sync(url, url)).toMatchObject({ status: 2 });
+  });
+});
