@@ -147,7 +147,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
     .option(
       '--exclude <pattern>',
       'leave out what matches, on both sides; may be repeated',
-      (one, before: string[] = []) => [...before, one],
+      (one, before?: string[]) => [...(before ?? []), one],
     )
     .option('--exclude-from <file>', 'patterns from a file, one a line')
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')

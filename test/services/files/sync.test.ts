@@ -85,7 +85,7 @@ async function makeSync(direction: 'down' | 'up', allow: readonly Permission[] =
   return { source, target, sent, sync };
 }
 
-function fill(folder: string, files: Record<string, string | Buffer>): void {
+function fill(folder: string, files: Record<string, string | Uint8Array>): void {
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
