@@ -1,7 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import {
-  connect,
   excluder,
   FilesClient,
   type Line,
@@ -20,13 +19,11 @@ import {
   syncToRemote,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
-import { obtainPassphrase } from '../secrets.ts';
+import { formatPlace, parsePlace, type RemotePlace } from '../place.ts';
 import { escapeJson, escapeText } from '../terminal/escape.ts';
 import { confirm, requirePerson } from '../terminal/prompt.ts';
-import { AGENT } from '../version.ts';
-import { type DialOptions, withLine } from './dial.ts';
-import { statusOf } from './get.ts';
+import { type DialOptions, requirePermission, withLine } from './dial.ts';
+import { statusOf } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
 export interface SyncCommandOptions extends DialOptions {
@@ -118,32 +115,12 @@ async function toRemote(
 ): Promise<void> {
   const store = await openOffer(sourcePath);
   const offers = makeOffers();
-  const passphrase = await obtainPassphrase({
-    question: `passphrase for ${formatHost(target.host)}`,
-    passwordFile: options.passwordFile,
-    fromEnvironment: context.passphraseFromEnvironment,
-    noInput: context.options.input === false,
-    signal: context.signal,
+  const how = { ...options, onChannel: offers.handle.bind(offers) };
+  await withLine(context, target, how, async connected => {
+    const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
+    for (const permission of needed) requirePermission(connected, permission, 'sync to there');
+    await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one));
   });
-  context.phase = 'connecting';
-  const { line } = await connect({
-    host: target.host,
-    port: target.port,
-    passphrase: passphrase.text,
-    connectTimeoutMs: (options.connectTimeout ?? 10) * 1000,
-    agent: AGENT,
-    signal: context.signal,
-    onChannel: (channel, from) => offers.handle(channel, from),
-  });
-  context.phase = 'working';
-  try {
-    await work(how => syncToRemote(line, offers, store, { to: target.path }, how));
-    await line.close();
-  } catch (thrown) {
-    line.abort(new LineError('CANCELLED', 'the other side has given up'));
-    await line.closed;
-    throw thrown;
-  }
 }
 
 async function openLocal(
