@@ -1,11 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import {
   excluder,
   FilesClient,
   type Line,
   LineError,
-  type LocalFolder,
   makeOffers,
   makeSha256,
   openOffer,
@@ -123,13 +121,18 @@ async function toRemote(
   });
 }
 
+/** `undefined` where nothing is yet and a dry run makes nothing. */
 async function openLocal(
   directory: string,
   dryRun: boolean,
-): Promise<(LocalFolder & { readonly read: ReadRoot; readonly write: ReceiveRoot }) | undefined> {
-  if (dryRun && !(await exists(directory))) return undefined;
-  const write = await ReceiveRoot.open(directory, { make: !dryRun });
-  return { write, read: await ReadRoot.open(directory) };
+): Promise<{ readonly read: ReadRoot; readonly write: ReceiveRoot } | undefined> {
+  try {
+    const write = await ReceiveRoot.open(directory, { make: !dryRun });
+    return { write, read: await ReadRoot.open(directory) };
+  } catch (thrown) {
+    if (dryRun && thrown instanceof LineError && thrown.code === 'NOT_FOUND') return undefined;
+    throw thrown;
+  }
 }
 
 /** The plan on stdout: what is to happen, a tab, and the path. */
@@ -177,14 +180,17 @@ async function runAndTell(context: CommandContext, label: string, run: Sync, com
 
 /** Patterns of the file first, so that those of the command line can take them back. */
 async function excludeOf({ exclude = [], excludeFrom }: SyncCommandOptions): Promise<SyncOptions['exclude']> {
-  const fromFile = excludeFrom === undefined ? [] : (await readFile(excludeFrom, 'utf8')).split('\n');
-  const patterns = [...fromFile, ...exclude];
+  const patterns = [...(excludeFrom === undefined ? [] : await readLines(excludeFrom)), ...exclude];
   return patterns.length === 0 ? undefined : excluder(patterns);
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+async function readLines(path: string): Promise<string[]> {
+  const file = await (await openOffer(path)).open('');
+  try {
+    const bytes = new Uint8Array(file.entry.size);
+    const count = await file.read(bytes, 0);
+    return new TextDecoder().decode(bytes.subarray(0, count)).split('\n');
+  } finally {
+    await file.close();
+  }
 }
