@@ -12,7 +12,9 @@ export type MakeContext = (options: OutputOptions) => CommandContext;
  */
 export function buildProgram(makeContext: MakeContext): Command {
   const program = new Command('postern')
-    .description('A private door into your machines: one passphrase, one encrypted line.\nFor the options of a command: postern COMMAND --help.')
+    .description(
+      'A private door into your machines: one passphrase, one encrypted line.\nFor the options of a command: postern COMMAND --help.',
+    )
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')

@@ -54,7 +54,8 @@ export async function serve(context: CommandContext, directory: string, options:
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
   }).catch((thrown: unknown) => {
-    if (isPortInUse(thrown)) context.hint = 'another program listens there: choose another port, or --listen 0 for any free one';
+    if (isPortInUse(thrown))
+      context.hint = 'another program listens there: choose another port, or --listen 0 for any free one';
     throw thrown;
   });
   const hostKey = (await install.hostKey()).publicKey;

@@ -53,10 +53,7 @@ describe('serve says that it is ready', () => {
   it('with the folder, what is allowed, the port, and the line to type', async () => {
     const server = serve([...LOCAL]);
     const [, port] = await server.until('stderr', /^serving .*\/share, read only, on port (\d+)$/m);
-    await server.until(
-      'stderr',
-      new RegExp(`^on this machine: {2}postern get postern://127.0.0.1:${port}/FILE$`, 'm'),
-    );
+    await server.until('stderr', new RegExp(`^on this machine: {2}postern get postern://127.0.0.1:${port}/FILE$`, 'm'));
     expect(server.stderr).not.toContain(PASSPHRASE);
     expect((await stop(server)).stdout).toBe('');
   });
