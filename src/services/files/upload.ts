@@ -1,4 +1,5 @@
 import { LineError } from '../../errors.ts';
+import type { Channel } from '../../line/channel.ts';
 import type { Line } from '../../line/line.ts';
 import { readInteger, readText } from '../../protocol/bytes/json.ts';
 import type { ConflictPolicy } from './conflict.ts';
@@ -63,12 +64,42 @@ export async function uploadStream(
     { ...encodePath(request.to), policy: options.conflict ?? 'refuse', fsync: options.fsync === true },
     { signal: options.signal, priority: 'bulk' },
   );
+  const answer = channel.readMessage();
   try {
-    for await (const chunk of bytes) await channel.write(chunk);
+    await writeUntilAnswered(channel, bytes, answer);
     await channel.end();
-    return readInteger(await channel.readMessage(), 'bytes');
+    return readInteger(await answer, 'bytes');
   } finally {
     channel.reset();
+  }
+}
+
+/** A refusal is heard at once, also while the source has nothing to give: nobody types a page for nothing. */
+async function writeUntilAnswered(
+  channel: Channel,
+  bytes: AsyncIterable<Uint8Array>,
+  answer: Promise<unknown>,
+): Promise<void> {
+  const source = bytes[Symbol.asyncIterator]();
+  let refusal: { readonly error: unknown } | undefined;
+  let wake: (error: unknown) => void = () => {};
+  const refuse = (error: unknown): void => {
+    refusal = { error };
+    wake(error);
+  };
+  // One listener for the whole stream: a race with the answer for each chunk would keep a trace of every one.
+  answer.then(() => refuse(new LineError('PROTOCOL', 'an answer before the end')), refuse);
+  for (;;) {
+    const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+      if (refusal !== undefined) {
+        reject(refusal.error as Error);
+        return;
+      }
+      wake = reject;
+      source.next().then(resolve, reject);
+    });
+    if (next.done) return;
+    await channel.write(next.value);
   }
 }
 

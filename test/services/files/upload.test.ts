@@ -136,6 +136,15 @@ describe('putting', () => {
 });
 
 describe('a stream', () => {
+  test('that is refused ends while its source has nothing to give', async () => {
+    const { at, client } = await setUp();
+    writeFileSync(at('there'), 'there');
+    const idle: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+    };
+    await expect(uploadStream(client, idle, { to: 'there' })).rejects.toEqual(code('EXISTS'));
+  });
+
   test('becomes a file of all its bytes', async () => {
     const { at, client } = await setUp();
     const parts = [randomBytes(MiB), randomBytes(1), randomBytes(100_000)];
