@@ -88,8 +88,14 @@ export async function move(
       const isInto = to.trailingSlash || (await isFolder(connected, to.path));
       const name = path.split('/').at(-1)!;
       const target = isInto ? (to.path === '' ? name : `${to.path}/${name}`) : to.path;
-      context.hint = 'remove what is there, or choose another name';
-      await moveRemote(connected.line, path, target);
+      try {
+        await moveRemote(connected.line, path, target);
+      } catch (thrown) {
+        if (thrown instanceof LineError && thrown.code === 'EXISTS') {
+          context.hint = 'remove what is there, or choose another name';
+        }
+        throw thrown;
+      }
       return true;
     },
   });

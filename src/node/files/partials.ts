@@ -47,9 +47,13 @@ export function findPartials(folder: Folder, name: string): { readonly name: str
     .sort((one, other) => other.size - one.size);
 }
 
-/** Those of files that are there by now: they came another way, or were too small to be gone on with. */
-export function removeUselessPartials(folder: Folder): void {
+/**
+ * Those of files that the caller has brought to their end itself; they were too small to be gone on with. A partial of any
+ * other file is somebody else's and stays (R-F9).
+ */
+export function removeSuperseded(folder: Folder, isCompleted: (name: string) => boolean): void {
   for (const partial of abandonedPartials(folder)) {
+    if (!isCompleted(partial.stem)) continue;
     const file = lstatSync(folder.at(partial.stem), { throwIfNoEntry: false });
     if (file?.isFile()) unlinkSync(folder.at(partial.name));
   }

@@ -38,7 +38,7 @@ import {
   findPartials,
   makePartial,
   type OpenPartial,
-  removeUselessPartials,
+  removeSuperseded,
   withFreshName,
 } from './partials.ts';
 import { entryOf, openBeneath, openSource, PLATFORM } from './read-root.ts';
@@ -139,9 +139,11 @@ export class ReceiveRoot implements ChangeStore {
     }
   }
 
-  async clearPartials(path: string): Promise<void> {
+  async clearPartials(path: string, isCompleted: (name: string) => boolean): Promise<void> {
     const names = checkPath(path, PLATFORM);
-    translating(quotePath(path), () => this.#beneath.folder(names, { make: false }, removeUselessPartials));
+    translating(quotePath(path), () =>
+      this.#beneath.folder(names, { make: false }, folder => removeSuperseded(folder, isCompleted)),
+    );
   }
 
   async create(path: string, options: { readonly resume?: boolean } = {}): Promise<ReceivingFile> {
@@ -163,18 +165,20 @@ export class ReceiveRoot implements ChangeStore {
   async move(from: string, to: string): Promise<void> {
     const source = namesBelowRoot(from);
     const target = namesBelowRoot(to);
-    translating(quotePath(to), () =>
+    translating(quotePath(from), () =>
       this.#beneath.writing(source, { make: false }, (fromFolder, fromName) => {
         // Held anew: the walk to the target may close folders that were used lately.
         const held = fromFolder.again();
         try {
           const place = held.at(fromName);
           const isFolder = lstatSync(place).isDirectory();
-          this.#beneath.writing(target, { make: false }, (folder, name) => {
-            if (isFolder) moveFolder(place, folder.at(name));
-            else moveToFreeName(place, folder.at(name));
-            folder.checkAfterUse();
-          });
+          translating(quotePath(to), () =>
+            this.#beneath.writing(target, { make: false }, (folder, name) => {
+              if (isFolder) moveFolder(place, folder.at(name));
+              else moveToFreeName(place, folder.at(name));
+              folder.checkAfterUse();
+            }),
+          );
           held.checkAfterUse();
         } finally {
           held.close();

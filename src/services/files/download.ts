@@ -114,6 +114,8 @@ class Download {
   readonly #signal: AbortSignal;
   /** Settles when what was last told has been taken: a listener that is slow holds the transfer back. */
   #told: Promise<void> = Promise.resolve();
+  /** Files that are there through this transfer; beyond the bound, old partials of further ones stay where they are. */
+  readonly #completed = new Set<string>();
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
 
   constructor(files: FilesClient, store: ReceiveStore, request: DownloadRequest, options: DownloadOptions) {
@@ -305,7 +307,7 @@ class Download {
 
   async #leaveFolder(to: string, entry: Entry | undefined): Promise<void> {
     try {
-      await this.#store.clearPartials?.(to);
+      await this.#store.clearPartials?.(to, name => this.#completed.has(join(to, name)));
     } catch {
       // What cannot be cleared away only takes up room, and the folder may be gone or never have been made.
     }
@@ -424,8 +426,9 @@ class Download {
       });
     } catch (thrown) {
       // A source that changed left a mixture of two versions; anything else left something to go on with.
-      const isMixture = thrown instanceof LineError && (thrown.code === 'CHANGED' || thrown.code === 'MISMATCH');
-      await (isMixture ? file.discard() : file.keep());
+      // A name that was taken meanwhile belongs to a file that is whole, so what came of this one is of no use either.
+      const isUseless = thrown instanceof LineError && USELESS_AFTER.has(thrown.code);
+      await (isUseless ? file.discard() : file.keep());
       throw thrown;
     }
     this.#counts.bytes += entry.size;
@@ -470,6 +473,7 @@ class Download {
 
   #finish(path: string, size: number, outcome: Outcome): void {
     this.#counts[outcome] += 1;
+    if (outcome !== 'skipped' && this.#completed.size < MAX_COMPLETED_REMEMBERED) this.#completed.add(path);
     this.#emit({ type: 'finished', path, size, outcome });
   }
 
@@ -489,6 +493,8 @@ function changed(): LineError {
 }
 
 const MAX_STEPS_AHEAD = 256;
+const USELESS_AFTER: ReadonlySet<string> = new Set(['CHANGED', 'MISMATCH', 'EXISTS']);
+const MAX_COMPLETED_REMEMBERED = 100_000;
 const MAX_RANGES_AHEAD = 64;
 const MAX_WRITES_UNDER_WAY = 4;
 

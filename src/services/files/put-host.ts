@@ -15,8 +15,8 @@ import type { ChangeStore } from './store.ts';
 /**
  * The host's writing side of the files service. An upload is the host's own download of what the client offers
  * (offers.ts), so conflicts, partials, resuming and order are one piece of code in both directions; the other kinds are
- * single changes. `write` makes new names only; whatever was there before takes `delete` as well, both of the service and of the
- * login.
+ * single changes. `write` makes new names only; whatever was there before takes `delete` as well, both of the service and
+ * of the login.
  */
 export function filesChangeHost(
   store: ChangeStore,

@@ -44,8 +44,11 @@ export interface ReceiveStore {
   finishFolder(path: string, attributes: Attributes): Promise<void>;
   /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
   makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
-  /** Removes partials in the folder at `path` that nobody is writing and whose file is there, so that none is of use. */
-  clearPartials?(path: string): Promise<void>;
+  /**
+   * Removes partials in the folder at `path` that nobody is writing, of files that `isCompleted` says this transfer has
+   * brought to their end: of no others (R-F9).
+   */
+  clearPartials?(path: string, isCompleted: (name: string) => boolean): Promise<void>;
   /** Takes memory that nobody uses any more, if the platform has a way to give it back at once. */
   release?(bytes: Uint8Array): void;
   /** Bytes of a partial of `path` that an earlier session left and nobody is writing any more; 0 if there is none. */

@@ -91,6 +91,17 @@ describe('a partial that nobody writes is gone on with', () => {
     expect(namesBelow(got())).toEqual(['f', 'g.0-00000003.postern-part']);
   });
 
+  test('R-F9 a partial of a file that this transfer does not bring stays, though that file is there', async () => {
+    const { at, got, get } = await setUp();
+    mkdirSync(at('d'));
+    writeFileSync(at('d/small'), 'new');
+    mkdirSync(got('d'));
+    writeFileSync(got('d/theirs'), 'whole');
+    for (const name of ['theirs', 'small']) writeFileSync(got(`d/${name}.0-00000000.postern-part`), 'part');
+    expect((await get('d', 'd')).failures).toEqual([]);
+    expect(readdirSync(got('d')).sort()).toEqual(['small', 'theirs', 'theirs.0-00000000.postern-part']);
+  });
+
   test('of a name as long as names can be', async () => {
     const { at, got, get } = await setUp();
     const name = 'ü'.repeat(127);
