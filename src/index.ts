@@ -11,28 +11,36 @@ export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export type { Entry, EntryType, Problem } from './services/files/entry.ts';
+export { type Excluder, excluder } from './services/files/exclude.ts';
+export type { MakeSha256, Sha256 } from './services/files/hash.ts';
 export {
   type FileOptions,
   FilesClient,
   type ListOptions,
   type ReadOptions,
   type RemoteFile,
-} from './services/files/client.ts';
-export { CONFLICT_POLICIES, type ConflictPolicy } from './services/files/conflict.ts';
+} from './services/files/reading/client.ts';
+export { Offers } from './services/files/reading/offers.ts';
+export { filesHost } from './services/files/reading/sender.ts';
+export { CONFLICT_POLICIES, type ConflictPolicy } from './services/files/receiving/conflict.ts';
 export {
   type DownloadOptions,
   type DownloadRequest,
   type DownloadSummary,
   download,
-  type Outcome,
-  type TransferEvent,
-} from './services/files/download.ts';
-export type { Entry, EntryType, Problem } from './services/files/entry.ts';
-export { type Excluder, excluder } from './services/files/exclude.ts';
-export type { MakeSha256, Sha256 } from './services/files/hash.ts';
-export { Offers } from './services/files/offers.ts';
-export { filesChangeHost } from './services/files/put-host.ts';
-export { filesHost } from './services/files/sender.ts';
+} from './services/files/receiving/download.ts';
+export type { Outcome, TransferEvent } from './services/files/receiving/events.ts';
+export { filesChangeHost } from './services/files/receiving/put-host.ts';
+export {
+  makeRemoteFolder,
+  moveRemote,
+  removeRemote,
+  type UploadOptions,
+  type UploadRequest,
+  upload,
+  uploadStream,
+} from './services/files/receiving/upload.ts';
 export type {
   Attributes,
   ChangeStore,
@@ -49,16 +57,7 @@ export {
   type SyncSummary,
   syncFromRemote,
   syncToRemote,
-} from './services/files/sync.ts';
-export {
-  makeRemoteFolder,
-  moveRemote,
-  removeRemote,
-  type UploadOptions,
-  type UploadRequest,
-  upload,
-  uploadStream,
-} from './services/files/upload.ts';
+} from './services/files/syncing/sync.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
 export { dispatchChannels, offeredPermissions } from './services/registry.ts';
 export type { Service, ServiceKind } from './services/service.ts';

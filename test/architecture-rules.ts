@@ -111,10 +111,10 @@ export const LAYERS: readonly Layer[] = [
       ...PORTS,
       'services/*',
       // Puts the gates and the services behind them together.
-      'services/files/sender.ts',
-      'services/files/put-host.ts',
-      'services/files/offers.ts',
-      'services/files/subtree.ts',
+      'services/files/reading/sender.ts',
+      'services/files/receiving/put-host.ts',
+      'services/files/reading/offers.ts',
+      'services/files/reading/subtree.ts',
       'protocol/crypto/',
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.

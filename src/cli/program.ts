@@ -58,7 +58,7 @@ function addLs(program: Command, makeContext: MakeContext): void {
     .option('-R, --recursive', 'folders with all that is in them')
     .option('-0, --null', 'names end with NUL in place of a newline')
     .action(async (place: string, options, ran) => {
-      const { list } = await import('./commands/ls.ts');
+      const { list } = await import('./commands/files/ls.ts');
       await list(makeContext(options), place, ran.opts());
     });
   connecting(command);
@@ -74,7 +74,7 @@ function addGet(program: Command, makeContext: MakeContext): void {
     .option('--length <bytes>', 'with DEST -: at most so many bytes', parseCount)
     .addHelpText('after', GET_EXAMPLES)
     .action(async (places: string[], options, ran) => {
-      const { get } = await import('./commands/get.ts');
+      const { get } = await import('./commands/files/get.ts');
       await get(makeContext(options), places, ran.opts());
     });
   transferring(command);
@@ -89,7 +89,7 @@ function addPut(program: Command, makeContext: MakeContext): void {
     .description('Uploads files and folders into the folder that HOST serves, where writing is allowed.')
     .addHelpText('after', PUT_EXAMPLES)
     .action(async (paths: string[], options, ran) => {
-      const { put } = await import('./commands/put.ts');
+      const { put } = await import('./commands/files/put.ts');
       await put(makeContext(options), paths, ran.opts());
     });
   transferring(command);
@@ -104,7 +104,7 @@ function addRm(program: Command, makeContext: MakeContext): void {
     .description('Removes files, links and empty folders of the other machine, where that is allowed.')
     .option('-r, --recursive', 'folders with all that is in them; asks first, unless --yes is given')
     .action(async (places: string[], options, ran) => {
-      const { remove } = await import('./commands/changes.ts');
+      const { remove } = await import('./commands/files/changes.ts');
       await remove(makeContext(options), places, ran.opts());
     });
   connecting(command);
@@ -117,7 +117,7 @@ function addMkdir(program: Command, makeContext: MakeContext): void {
     .summary('make folders there')
     .description('Makes folders on the other machine, and those above them.')
     .action(async (places: string[], options, ran) => {
-      const { makeFolders } = await import('./commands/changes.ts');
+      const { makeFolders } = await import('./commands/files/changes.ts');
       await makeFolders(makeContext(options), places, ran.opts());
     });
   connecting(command);
@@ -131,7 +131,7 @@ function addMv(program: Command, makeContext: MakeContext): void {
     .summary('rename or move there')
     .description('Gives a file or folder of the other machine another name; what has that name is not replaced.')
     .action(async (from: string, to: string, options, ran) => {
-      const { move } = await import('./commands/changes.ts');
+      const { move } = await import('./commands/files/changes.ts');
       await move(makeContext(options), from, to, ran.opts());
     });
   connecting(command);
@@ -154,7 +154,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
     .option('--exclude-from <file>', 'patterns from a file, one a line')
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
     .action(async (source: string, target: string, options, ran) => {
-      const { sync } = await import('./commands/sync.ts');
+      const { sync } = await import('./commands/files/sync.ts');
       await sync(makeContext(options), source, target, ran.opts());
     });
   connecting(command);

@@ -11,8 +11,8 @@ import { makeSha256, serveFolder } from '../../src/node/files/folder-service.ts'
 import { ReceiveRoot } from '../../src/node/files/receive-root.ts';
 import { type ListenOptions, listen, type Server } from '../../src/node/listen.ts';
 import { type Install, temporaryInstall } from '../../src/node/state/install.ts';
-import { FilesClient } from '../../src/services/files/client.ts';
-import { download } from '../../src/services/files/download.ts';
+import { FilesClient } from '../../src/services/files/reading/client.ts';
+import { download } from '../../src/services/files/receiving/download.ts';
 import { collect, makeScene, openDescriptors, type Scene } from './files/scene.ts';
 
 const HOST = '127.0.0.1';

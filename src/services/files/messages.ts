@@ -2,8 +2,8 @@ import { LineError, type LineErrorCode } from '../../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
 import { decodeName, encodeName } from '../../protocol/bytes/text.ts';
-import type { TransferEvent } from './download.ts';
 import type { Entry, EntryType } from './entry.ts';
+import { checkPath } from './names.ts';
 
 /** The messages of the files service (docs/protocol/4-services.md §1). Everything read here is untrusted. */
 
@@ -32,6 +32,13 @@ export function encodePath(path: string, key = 'path'): JsonObject {
 export function decodePath(message: JsonObject, key = 'path'): string {
   if (!hasField(message, `${key}b`)) return readText(message, key, MAX_PATH_LENGTH);
   return decodeName(decodeBase64url(readText(message, `${key}b`, 2 * MAX_PATH_LENGTH)));
+}
+
+/** The path of a request, checked: the wire has one form of path on every platform; the store knows what its disk cannot hold. */
+export function requestedPath(request: JsonObject, key = 'path'): string {
+  const path = decodePath(request, key);
+  checkPath(path, 'posix');
+  return path;
 }
 
 export function encodeEntry(entry: Entry): JsonObject {
@@ -103,50 +110,6 @@ export function decodeWant(message: JsonObject): Want {
     offset: hasField(message, 'offset') ? readInteger(message, 'offset') : 0,
     length: hasField(message, 'length') ? readInteger(message, 'length') : undefined,
   };
-}
-
-/** What happens at the host while it receives an offer. */
-export function encodeEvent(event: TransferEvent): JsonObject {
-  const { type } = event;
-  if (type === 'counted') return { t: 'event', type };
-  const common = { t: 'event', type, ...encodePath(event.path) };
-  switch (type) {
-    case 'found':
-    case 'started':
-      return { ...common, size: event.size };
-    case 'progress':
-    case 'kept':
-      return { ...common, bytes: event.bytes };
-    case 'finished':
-      return { ...common, size: event.size, outcome: event.outcome };
-    case 'failed':
-      return { ...common, ...encodeFailure(event.error) };
-  }
-}
-
-export function decodeEvent(message: JsonObject): TransferEvent {
-  const type = readText(message, 'type', 16);
-  if (type === 'counted') return { type };
-  const path = decodePath(message);
-  switch (type) {
-    case 'found':
-    case 'started':
-      return { type, path, size: readInteger(message, 'size') };
-    case 'progress':
-    case 'kept':
-      return { type, path, bytes: readInteger(message, 'bytes') };
-    case 'finished': {
-      const outcome = readText(message, 'outcome', 16);
-      if (outcome !== 'received' && outcome !== 'identical' && outcome !== 'skipped') {
-        throw new LineError('MALFORMED', 'an outcome that there is not');
-      }
-      return { type, path, size: readInteger(message, 'size'), outcome };
-    }
-    case 'failed':
-      return { type, path, error: decodeFailure(message) };
-    default:
-      throw new LineError('MALFORMED', 'an event that there is not');
-  }
 }
 
 /** A value inside a message that must itself be an object. */

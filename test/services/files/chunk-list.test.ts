@@ -2,8 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeSha256 } from '../../../src/node/files/folder-service.ts';
-import { ChunkList, encodeListed } from '../../../src/services/files/chunk-list.ts';
-import { chunkMac } from '../../../src/services/files/chunk-mac.ts';
+import { ChunkList, encodeListed } from '../../../src/services/files/comparing/chunk-list.ts';
+import { chunkMac } from '../../../src/services/files/comparing/chunk-mac.ts';
 import { code } from './served.ts';
 
 const AVERAGE = 32 * 1024;

@@ -7,7 +7,7 @@ import {
   cutLength,
   maxChunkBytes,
   minChunkBytes,
-} from '../../../src/services/files/chunker.ts';
+} from '../../../src/services/files/comparing/chunker.ts';
 
 const AVERAGE = 32 * 1024;
 

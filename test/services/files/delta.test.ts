@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { TransferEvent } from '../../../src/services/files/download.ts';
+import type { TransferEvent } from '../../../src/services/files/receiving/events.ts';
 import type { MemoryTransport } from '../../../src/transports/memory.ts';
 import { code, finalNames, namesBelow, type Served, serve as serveScene } from './served.ts';
 

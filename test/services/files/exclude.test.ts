@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { excluder, FilteredStore } from '../../../src/services/files/exclude.ts';
-import { PathSet } from '../../../src/services/files/path-set.ts';
 import type { ReadStore } from '../../../src/services/files/store.ts';
+import { PathSet } from '../../../src/services/files/syncing/path-set.ts';
 import { code } from './served.ts';
 
 describe('patterns of what is left out', () => {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
-import { FilesClient } from '../../../src/services/files/client.ts';
+import { FilesClient } from '../../../src/services/files/reading/client.ts';
 import type { ReceiveStore, ReceivingFile } from '../../../src/services/files/store.ts';
 import { openDescriptors } from '../../node/files/scene.ts';
 import { seeded } from '../../support/bytes.ts';

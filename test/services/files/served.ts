@@ -7,14 +7,14 @@ import type { Line } from '../../../src/line/line.ts';
 import { makeSha256 } from '../../../src/node/files/folder-service.ts';
 import { ReadRoot } from '../../../src/node/files/read-root.ts';
 import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
-import { FilesClient } from '../../../src/services/files/client.ts';
+import { FilesClient } from '../../../src/services/files/reading/client.ts';
+import { filesHost } from '../../../src/services/files/reading/sender.ts';
 import {
   type DownloadOptions,
   type DownloadSummary,
   download,
-  type TransferEvent,
-} from '../../../src/services/files/download.ts';
-import { filesHost } from '../../../src/services/files/sender.ts';
+} from '../../../src/services/files/receiving/download.ts';
+import type { TransferEvent } from '../../../src/services/files/receiving/events.ts';
 import type { ReadStore, ReceiveStore } from '../../../src/services/files/store.ts';
 import { dispatchChannels } from '../../../src/services/registry.ts';
 import type { MemoryTransport } from '../../../src/transports/memory.ts';

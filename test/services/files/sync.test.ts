@@ -5,15 +5,15 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { makeOffers, makeSha256, serveFolder } from '../../../src/node/files/folder-service.ts';
 import { ReadRoot } from '../../../src/node/files/read-root.ts';
 import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
-import { FilesClient } from '../../../src/services/files/client.ts';
 import { excluder } from '../../../src/services/files/exclude.ts';
+import { FilesClient } from '../../../src/services/files/reading/client.ts';
 import {
   type SyncEvent,
   type SyncOptions,
   type SyncSummary,
   syncFromRemote,
   syncToRemote,
-} from '../../../src/services/files/sync.ts';
+} from '../../../src/services/files/syncing/sync.ts';
 import type { Permission } from '../../../src/services/permission.ts';
 import { dispatchChannels } from '../../../src/services/registry.ts';
 import { makeScene } from '../../node/files/scene.ts';

@@ -16,9 +16,14 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
 import type { Line } from '../../../src/line/line.ts';
 import { openOffer } from '../../../src/node/files/folder-service.ts';
-import { FilesClient } from '../../../src/services/files/client.ts';
-import { CONFLICT_POLICIES } from '../../../src/services/files/conflict.ts';
-import { makeRemoteFolder, moveRemote, removeRemote, uploadStream } from '../../../src/services/files/upload.ts';
+import { FilesClient } from '../../../src/services/files/reading/client.ts';
+import { CONFLICT_POLICIES } from '../../../src/services/files/receiving/conflict.ts';
+import {
+  makeRemoteFolder,
+  moveRemote,
+  removeRemote,
+  uploadStream,
+} from '../../../src/services/files/receiving/upload.ts';
 import type { Permission } from '../../../src/services/permission.ts';
 import { openDescriptors } from '../../node/files/scene.ts';
 import { type Changed, type ChangeOptions, EVERYTHING, serveChanges } from './changed.ts';

@@ -10,10 +10,10 @@ import {
   openOffer,
   upload,
   uploadStream,
-} from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
-import { remotePlace, requirePermission, withLine } from './dial.ts';
+} from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
+import { remotePlace, requirePermission, withLine } from '../dial.ts';
 import { withRedial } from './redial.ts';
 import { LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';

@@ -1,11 +1,11 @@
-import { type Entry, encodeName, FilesClient, type Problem } from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { EXIT } from '../exit-status.ts';
-import { explainError, explainItem } from '../failure.ts';
-import { formatPlace } from '../place.ts';
-import { escapeJson, escapeText } from '../terminal/escape.ts';
-import { formatLocalTime, formatSize, formatTimestamp } from '../terminal/format.ts';
-import { type DialOptions, remotePlace, withLine } from './dial.ts';
+import { type Entry, encodeName, FilesClient, type Problem } from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { EXIT } from '../../exit-status.ts';
+import { explainError, explainItem } from '../../failure.ts';
+import { formatPlace } from '../../place.ts';
+import { escapeJson, escapeText } from '../../terminal/escape.ts';
+import { formatLocalTime, formatSize, formatTimestamp } from '../../terminal/format.ts';
+import { type DialOptions, remotePlace, withLine } from '../dial.ts';
 
 export interface ListOptions extends DialOptions {
   readonly long?: boolean;

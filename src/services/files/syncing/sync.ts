@@ -1,16 +1,17 @@
-import { LineError } from '../../errors.ts';
-import { abortError, toLineError } from '../../line/abort.ts';
-import type { Line } from '../../line/line.ts';
-import { FilesClient } from './client.ts';
-import { type DownloadSummary, download, type TransferEvent } from './download.ts';
-import type { Entry, Problem } from './entry.ts';
-import { type Excluder, FilteredStore, isLeftOut, isPartial } from './exclude.ts';
-import { hashFile, type MakeSha256 } from './hash.ts';
-import type { Offers } from './offers.ts';
+import { LineError } from '../../../errors.ts';
+import { abortError, toLineError } from '../../../line/abort.ts';
+import type { Line } from '../../../line/line.ts';
+import type { Entry, Problem } from '../entry.ts';
+import { type Excluder, FilteredStore, isLeftOut, isPartial } from '../exclude.ts';
+import { hashFile, type MakeSha256 } from '../hash.ts';
+import { FilesClient } from '../reading/client.ts';
+import type { Offers } from '../reading/offers.ts';
+import { type DownloadSummary, download } from '../receiving/download.ts';
+import type { TransferEvent } from '../receiving/events.ts';
+import { removeRemote, upload } from '../receiving/upload.ts';
+import type { ChangeStore, ReadStore } from '../store.ts';
 import { PathSet } from './path-set.ts';
-import type { ChangeStore, ReadStore } from './store.ts';
 import { planSync } from './sync-plan.ts';
-import { removeRemote, upload } from './upload.ts';
 
 /**
  * Makes one folder like another, one of the two at the other end of a line.

@@ -1,12 +1,12 @@
-import { LineError } from '../../errors.ts';
-import type { Channel } from '../../line/channel.ts';
-import type { Line } from '../../line/line.ts';
-import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
-import { type JsonObject, readText } from '../../protocol/bytes/json.ts';
-import type { Entry, Problem } from './entry.ts';
-import type { MakeSha256 } from './hash.ts';
+import { LineError } from '../../../errors.ts';
+import type { Channel } from '../../../line/channel.ts';
+import type { Line } from '../../../line/line.ts';
+import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
+import { type JsonObject, readText } from '../../../protocol/bytes/json.ts';
+import type { Entry, Problem } from '../entry.ts';
+import type { MakeSha256 } from '../hash.ts';
+import type { ReadStore, SourceFile } from '../store.ts';
 import { readingKinds } from './sender.ts';
-import type { ReadStore, SourceFile } from './store.ts';
 
 /**
  * What an uploading side lets the host read back: an upload is the host's download of an offer (docs/protocol/

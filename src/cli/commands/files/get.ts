@@ -1,8 +1,8 @@
-import { type DownloadSummary, download, FilesClient, type Line, LineError, makeSha256 } from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../place.ts';
-import { requirePerson } from '../terminal/prompt.ts';
-import { remotePlace, withLine } from './dial.ts';
+import { type DownloadSummary, download, FilesClient, type Line, LineError, makeSha256 } from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
+import { requirePerson } from '../../terminal/prompt.ts';
+import { remotePlace, withLine } from '../dial.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { withRedial } from './redial.ts';

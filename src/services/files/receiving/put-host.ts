@@ -1,16 +1,16 @@
-import { LineError } from '../../errors.ts';
-import type { Channel } from '../../line/channel.ts';
-import type { Line } from '../../line/line.ts';
-import { type JsonObject, readFlag, readText } from '../../protocol/bytes/json.ts';
-import type { Permission } from '../permission.ts';
-import type { Service } from '../service.ts';
-import { FilesClient } from './client.ts';
+import { LineError } from '../../../errors.ts';
+import type { Channel } from '../../../line/channel.ts';
+import type { Line } from '../../../line/line.ts';
+import { type JsonObject, readFlag, readText } from '../../../protocol/bytes/json.ts';
+import type { Permission } from '../../permission.ts';
+import type { Service } from '../../service.ts';
+import type { MakeSha256 } from '../hash.ts';
+import { CHANGE_KIND, requestedPath } from '../messages.ts';
+import { FilesClient } from '../reading/client.ts';
+import type { ChangeStore } from '../store.ts';
 import { backUp, CONFLICT_POLICIES, type ConflictPolicy, freeNames, replaces } from './conflict.ts';
 import { download } from './download.ts';
-import type { MakeSha256 } from './hash.ts';
-import { CHANGE_KIND, decodePath, encodeEvent } from './messages.ts';
-import { checkPath } from './names.ts';
-import type { ChangeStore } from './store.ts';
+import { encodeEvent } from './events.ts';
 
 /**
  * The host's writing side of the files service. An upload is the host's own download of what the client offers
@@ -160,12 +160,6 @@ function requestedPolicy(request: JsonObject, mayReplace: boolean): ConflictPoli
     throw new LineError('FORBIDDEN', 'this machine does not allow to replace what is there (delete)');
   }
   return policy;
-}
-
-function requestedPath(request: JsonObject, key = 'path'): string {
-  const path = decodePath(request, key);
-  checkPath(path, 'posix');
-  return path;
 }
 
 const STREAM_MODE = 0o644;

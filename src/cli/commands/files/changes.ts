@@ -6,15 +6,15 @@ import {
   moveRemote,
   type Permission,
   removeRemote,
-} from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { EXIT, exitStatusOf } from '../exit-status.ts';
-import { explainError, explainItem } from '../failure.ts';
-import { formatPlace, parsePlace, type RemotePlace } from '../place.ts';
-import { escapeJson, escapeText } from '../terminal/escape.ts';
-import { formatSize } from '../terminal/format.ts';
-import { confirm, requirePerson } from '../terminal/prompt.ts';
-import { type DialOptions, remotePlace, requirePermission, withLine } from './dial.ts';
+} from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { EXIT, exitStatusOf } from '../../exit-status.ts';
+import { explainError, explainItem } from '../../failure.ts';
+import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
+import { escapeJson, escapeText } from '../../terminal/escape.ts';
+import { formatSize } from '../../terminal/format.ts';
+import { confirm, requirePerson } from '../../terminal/prompt.ts';
+import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
 import { LINE_IS_OVER } from './transfer-options.ts';
 
 /** `rm`, `mkdir` and `mv`: single changes of the served folder. */

@@ -1,18 +1,18 @@
-import { LineError } from '../../errors.ts';
-import type { Line } from '../../line/line.ts';
-import { decodeBase64url } from '../../protocol/bytes/base64url.ts';
-import { hasField, type JsonObject, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
-import { concatBytes } from '../../protocol/bytes/writer.ts';
-import type { Aead } from '../../protocol/crypto/provider.ts';
-import { ChunkList } from './chunk-list.ts';
-import { type ChunkMac, chunkMacOf } from './chunk-mac.ts';
-import { averageChunkBytes } from './chunker.ts';
-import { type Entry, isSameVersion, type Problem } from './entry.ts';
+import { LineError } from '../../../errors.ts';
+import type { Line } from '../../../line/line.ts';
+import { decodeBase64url } from '../../../protocol/bytes/base64url.ts';
+import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
+import { concatBytes } from '../../../protocol/bytes/writer.ts';
+import type { Aead } from '../../../protocol/crypto/provider.ts';
+import { ChunkList, type RemoteChunks } from '../comparing/chunk-list.ts';
+import { chunkMacOf } from '../comparing/chunk-mac.ts';
+import { averageChunkBytes } from '../comparing/chunker.ts';
+import { chunkCount, LEAF_BYTES } from '../comparing/leaves.ts';
+import { type Entry, isSameVersion, type Problem } from '../entry.ts';
+import type { MakeSha256 } from '../hash.ts';
+import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from '../messages.ts';
+import { checkPath } from '../names.ts';
 import { Fetcher } from './fetcher.ts';
-import type { MakeSha256 } from './hash.ts';
-import { chunkCount, LEAF_BYTES } from './leaves.ts';
-import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from './messages.ts';
-import { checkPath } from './names.ts';
 
 /** The asking side of the files service: what can be read at the other end of `line`. */
 export class FilesClient {
@@ -199,13 +199,6 @@ export interface RemoteFile {
 
 export interface ChunksOptions extends FileOptions {
   readonly makeSha256: MakeSha256;
-}
-
-export interface RemoteChunks {
-  readonly entry: Entry;
-  readonly list: ChunkList;
-  /** Makes tags of the same comparison. */
-  readonly mac: ChunkMac;
 }
 
 export interface RemoteLeaves {

@@ -1,4 +1,4 @@
-import type { SourceFile } from './store.ts';
+import type { SourceFile } from '../store.ts';
 
 /**
  * Content-defined chunking (FastCDC, normalised): where a chunk ends depends on the bytes before its end alone, so that

@@ -1,6 +1,6 @@
-import type { Line } from '../../line/line.ts';
-import { concatBytes, u64Bytes } from '../../protocol/bytes/writer.ts';
-import type { MakeSha256 } from './hash.ts';
+import type { Line } from '../../../line/line.ts';
+import { concatBytes, u64Bytes } from '../../../protocol/bytes/writer.ts';
+import type { MakeSha256 } from '../hash.ts';
 
 /**
  * By what two ends tell that they hold the same chunk: HMAC-SHA-256 (RFC 2104) under a key of this one comparison, its

@@ -1,12 +1,13 @@
-import { LineError } from '../../errors.ts';
-import type { Channel } from '../../line/channel.ts';
-import type { Line } from '../../line/line.ts';
-import { readInteger, readText } from '../../protocol/bytes/json.ts';
+import { LineError } from '../../../errors.ts';
+import type { Channel } from '../../../line/channel.ts';
+import type { Line } from '../../../line/line.ts';
+import { readInteger, readText } from '../../../protocol/bytes/json.ts';
+import { CHANGE_KIND, encodePath } from '../messages.ts';
+import type { Offers } from '../reading/offers.ts';
+import type { ReadStore } from '../store.ts';
 import type { ConflictPolicy } from './conflict.ts';
-import type { DownloadSummary, TransferEvent } from './download.ts';
-import { CHANGE_KIND, decodeEvent, encodePath } from './messages.ts';
-import type { Offers } from './offers.ts';
-import type { ReadStore } from './store.ts';
+import type { DownloadSummary } from './download.ts';
+import { decodeEvent, type TransferEvent } from './events.ts';
 
 /**
  * Puts a file or a folder on the other side: offers `store`, whose `''` it is, and lets the host fetch it. `offers` must

@@ -1,16 +1,17 @@
-import { LineError } from '../../errors.ts';
-import { abortError, toLineError } from '../../line/abort.ts';
+import { LineError } from '../../../errors.ts';
+import { abortError, toLineError } from '../../../line/abort.ts';
+import { findInOldVersion, isDeltaWorthIt } from '../comparing/delta.ts';
+import { CHUNK_BYTES, leavesOf } from '../comparing/leaves.ts';
+import { type Range, Ranges } from '../comparing/ranges.ts';
+import { type Entry, isSameVersion, type Problem } from '../entry.ts';
+import { type Excluder, isLeftOut } from '../exclude.ts';
+import { hashFile, type MakeSha256 } from '../hash.ts';
+import type { FilesClient } from '../reading/client.ts';
+import type { FetchedFile, Fetcher } from '../reading/fetcher.ts';
+import type { ReceiveStore, ReceivingFile } from '../store.ts';
 import { BoundedQueue } from './bounded-queue.ts';
-import type { FilesClient } from './client.ts';
 import { backUp, type ConflictOptions, type ConflictPolicy, freeNames, judgeConflict } from './conflict.ts';
-import { findInOldVersion, isDeltaWorthIt } from './delta.ts';
-import { type Entry, isSameVersion, type Problem } from './entry.ts';
-import { type Excluder, isLeftOut } from './exclude.ts';
-import type { FetchedFile, Fetcher } from './fetcher.ts';
-import { hashFile, type MakeSha256 } from './hash.ts';
-import { CHUNK_BYTES, leavesOf } from './leaves.ts';
-import { type Range, Ranges } from './ranges.ts';
-import type { ReceiveStore, ReceivingFile } from './store.ts';
+import type { Outcome, TransferEvent } from './events.ts';
 
 /**
  * Fetches files and whole folders into a store.
@@ -55,21 +56,6 @@ export interface DownloadOptions {
   /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
   readonly onEvent?: ((event: TransferEvent) => void | Promise<void>) | undefined;
 }
-
-/** `path` is the path in the store. */
-export type TransferEvent =
-  /** A file is part of the transfer: the totals grow by it. */
-  | { readonly type: 'found'; readonly path: string; readonly size: number }
-  | { readonly type: 'started'; readonly path: string; readonly size: number }
-  | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
-  /** Bytes that need not come: an earlier session left them, or the version that is replaced has them. */
-  | { readonly type: 'kept'; readonly path: string; readonly bytes: number }
-  | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
-  | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
-  /** Everything has been found: the totals are final. */
-  | { readonly type: 'counted' };
-
-export type Outcome = 'received' | 'identical' | 'skipped';
 
 export interface DownloadSummary {
   readonly received: number;

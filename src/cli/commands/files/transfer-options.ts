@@ -1,6 +1,6 @@
-import type { ConflictPolicy } from '../../node/index.ts';
-import { EXIT, exitStatusOf } from '../exit-status.ts';
-import type { DialOptions } from './dial.ts';
+import type { ConflictPolicy } from '../../../node/index.ts';
+import { EXIT, exitStatusOf } from '../../exit-status.ts';
+import type { DialOptions } from '../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /** Options that `get` and `put` share. */

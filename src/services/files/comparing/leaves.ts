@@ -1,6 +1,6 @@
-import { putU64 } from '../../protocol/bytes/writer.ts';
-import type { Aead } from '../../protocol/crypto/provider.ts';
-import type { SourceFile } from './store.ts';
+import { putU64 } from '../../../protocol/bytes/writer.ts';
+import type { Aead } from '../../../protocol/crypto/provider.ts';
+import type { SourceFile } from '../store.ts';
 
 /**
  * Comparing what two ends hold, chunk by chunk, without sending it (docs/protocol/4-services.md): a leaf is the GMAC of

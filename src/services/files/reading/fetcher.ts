@@ -1,9 +1,9 @@
-import { LineError } from '../../errors.ts';
-import { toLineError } from '../../line/abort.ts';
-import type { Channel } from '../../line/channel.ts';
-import { type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
-import type { Entry } from './entry.ts';
-import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from './messages.ts';
+import { LineError } from '../../../errors.ts';
+import { toLineError } from '../../../line/abort.ts';
+import type { Channel } from '../../../line/channel.ts';
+import { type JsonObject, readInteger, readText } from '../../../protocol/bytes/json.ts';
+import type { Entry } from '../entry.ts';
+import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from '../messages.ts';
 
 /**
  * Asks for files over one channel and hands out the answers. Wants go ahead of answers, so that a thousand small files

@@ -15,12 +15,12 @@ import {
   type SyncSummary,
   syncFromRemote,
   syncToRemote,
-} from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { formatPlace, parsePlace, type RemotePlace } from '../place.ts';
-import { escapeJson, escapeText } from '../terminal/escape.ts';
-import { confirm, requirePerson } from '../terminal/prompt.ts';
-import { type DialOptions, requirePermission, withLine } from './dial.ts';
+} from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
+import { escapeJson, escapeText } from '../../terminal/escape.ts';
+import { confirm, requirePerson } from '../../terminal/prompt.ts';
+import { type DialOptions, requirePermission, withLine } from '../dial.ts';
 import { statusOf } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 

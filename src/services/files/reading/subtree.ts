@@ -1,6 +1,6 @@
-import { LineError } from '../../errors.ts';
-import type { Entry, Problem } from './entry.ts';
-import type { ReadStore, SourceFile } from './store.ts';
+import { LineError } from '../../../errors.ts';
+import type { Entry, Problem } from '../entry.ts';
+import type { ReadStore, SourceFile } from '../store.ts';
 
 /** One file of a store as a store of its own: `''` is that file, and there is nothing else. */
 export class SingleFile implements ReadStore {

@@ -1,10 +1,10 @@
-import { FilesClient, type Line, LineError } from '../../node/index.ts';
-import type { CommandContext } from '../context.ts';
-import { explainItem } from '../failure.ts';
-import { parseRemote } from '../place.ts';
-import { escapeText } from '../terminal/escape.ts';
-import { formatSize } from '../terminal/format.ts';
-import { ask, confirm } from '../terminal/prompt.ts';
+import { FilesClient, type Line, LineError } from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { explainItem } from '../../failure.ts';
+import { parseRemote } from '../../place.ts';
+import { escapeText } from '../../terminal/escape.ts';
+import { formatSize } from '../../terminal/format.ts';
+import { ask, confirm } from '../../terminal/prompt.ts';
 import { fetchTarget, type GetOptions } from './get.ts';
 import { resolveTargets } from './get-target.ts';
 import { statusOf } from './transfer-options.ts';

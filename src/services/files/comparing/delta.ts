@@ -1,9 +1,8 @@
-import type { ChunkList } from './chunk-list.ts';
+import type { ReceivingFile, SourceFile } from '../store.ts';
+import { Turns } from '../turns.ts';
+import type { ChunkList, RemoteChunks } from './chunk-list.ts';
 import { averageChunkBytes, chunksOf, maxChunkBytes, minChunkBytes } from './chunker.ts';
-import type { RemoteChunks } from './client.ts';
 import { type Range, Ranges } from './ranges.ts';
-import type { ReceivingFile, SourceFile } from './store.ts';
-import { Turns } from './turns.ts';
 
 /**
  * A new version of a file from the one that is here (docs/decisions/0014-delta.md).

@@ -1,8 +1,8 @@
-import { LineError } from '../../errors.ts';
-import type { FilesClient } from './client.ts';
-import type { Entry } from './entry.ts';
-import { hashFile, type MakeSha256 } from './hash.ts';
-import type { ReceiveStore } from './store.ts';
+import { LineError } from '../../../errors.ts';
+import type { Entry } from '../entry.ts';
+import { hashFile, type MakeSha256 } from '../hash.ts';
+import type { FilesClient } from '../reading/client.ts';
+import type { ReceiveStore } from '../store.ts';
 
 /**
  * What happens when a file arrives under a name that exists (R-F6): the one policy for every way in. What is identical

@@ -1,7 +1,7 @@
-import { LineError } from '../../errors.ts';
-import { toLineError } from '../../line/abort.ts';
-import type { Entry, Problem } from './entry.ts';
-import { isLeftOut, isPartial } from './exclude.ts';
+import { LineError } from '../../../errors.ts';
+import { toLineError } from '../../../line/abort.ts';
+import type { Entry, Problem } from '../entry.ts';
+import { isLeftOut, isPartial } from '../exclude.ts';
 import type { PlannedChange, SyncOptions, SyncSide, SyncSummary } from './sync.ts';
 
 /** Tells what a sync would do, without doing it. Holds the target's listing; a real run does not. */

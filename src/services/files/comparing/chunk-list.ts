@@ -1,6 +1,7 @@
-import { LineError } from '../../errors.ts';
-import { concatBytes, u32Bytes } from '../../protocol/bytes/writer.ts';
-import { TAG_BYTES } from './chunk-mac.ts';
+import { LineError } from '../../../errors.ts';
+import { concatBytes, u32Bytes } from '../../../protocol/bytes/writer.ts';
+import type { Entry } from '../entry.ts';
+import { type ChunkMac, TAG_BYTES } from './chunk-mac.ts';
 import { maxChunkBytes, minChunkBytes } from './chunker.ts';
 
 /** One chunk in a `files.chunks` answer: its length as u32, its tag. */
@@ -105,4 +106,12 @@ function tagText(bytes: Uint8Array, start: number): string {
 function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
+}
+
+/** The answer to `files.chunks`. */
+export interface RemoteChunks {
+  readonly entry: Entry;
+  readonly list: ChunkList;
+  /** Makes tags of the same comparison. */
+  readonly mac: ChunkMac;
 }

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
-import { LineError, ReceiveRoot } from '../../node/index.ts';
-import type { RemotePlace } from '../place.ts';
+import { LineError, ReceiveRoot } from '../../../node/index.ts';
+import type { RemotePlace } from '../../place.ts';
 
 /** Where one remote file or folder goes: a folder of this machine, and the name in it. */
 export interface DownloadTarget {

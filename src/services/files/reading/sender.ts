@@ -1,28 +1,28 @@
-import { LineError } from '../../errors.ts';
-import type { Channel } from '../../line/channel.ts';
-import type { Line } from '../../line/line.ts';
-import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
-import { type JsonObject, readFlag, readInteger } from '../../protocol/bytes/json.ts';
-import { concatBytes } from '../../protocol/bytes/writer.ts';
-import type { Service } from '../service.ts';
-import { encodeListed } from './chunk-list.ts';
-import { type ChunkMac, chunkMacOf } from './chunk-mac.ts';
-import { averageChunkBytes, chunksOf } from './chunker.ts';
-import { hashFile, type MakeSha256 } from './hash.ts';
-import { leavesOf } from './leaves.ts';
+import { LineError } from '../../../errors.ts';
+import type { Channel } from '../../../line/channel.ts';
+import type { Line } from '../../../line/line.ts';
+import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
+import { type JsonObject, readFlag, readInteger } from '../../../protocol/bytes/json.ts';
+import { concatBytes } from '../../../protocol/bytes/writer.ts';
+import type { Service } from '../../service.ts';
+import { encodeListed } from '../comparing/chunk-list.ts';
+import { type ChunkMac, chunkMacOf } from '../comparing/chunk-mac.ts';
+import { averageChunkBytes, chunksOf } from '../comparing/chunker.ts';
+import { leavesOf } from '../comparing/leaves.ts';
+import { hashFile, type MakeSha256 } from '../hash.ts';
 import {
-  decodePath,
   decodeWant,
   encodeEntry,
   encodeFailure,
   encodePath,
   entryWeight,
   KIND,
+  requestedPath,
   type Want,
-} from './messages.ts';
-import { checkPath } from './names.ts';
-import type { ReadStore, SourceFile } from './store.ts';
-import { Turns } from './turns.ts';
+} from '../messages.ts';
+import { checkPath } from '../names.ts';
+import type { ReadStore, SourceFile } from '../store.ts';
+import { Turns } from '../turns.ts';
 
 /**
  * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
@@ -188,7 +188,8 @@ async function answerWants(store: ReadStore, channel: Channel, buffers: BulkBuff
 }
 
 async function sendFile(store: ReadStore, channel: Channel, want: Want, buffers: BulkBuffers): Promise<void> {
-  const file = await store.open(checked(want.path));
+  checkPath(want.path, 'posix');
+  const file = await store.open(want.path);
   try {
     const { size } = file.entry;
     const start = Math.min(want.offset, size);
@@ -322,16 +323,6 @@ class ListMessage {
     this.#weight = 0;
     await this.#channel.send({ t: 'entries', entries });
   }
-}
-
-function requestedPath(request: JsonObject): string {
-  return checked(decodePath(request));
-}
-
-/** The wire has one form of path on every platform; the store knows what its own disk cannot hold. */
-function checked(path: string): string {
-  checkPath(path, 'posix');
-  return path;
 }
 
 const BLOCK_BYTES = 1024 * 1024;
