@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Calls `action` once after `delayMs`, unless the timer is cancelled before. */
   after(delayMs: number, action: () => void): Timer;
+  /** Calls `action` once everything that is ready to run now has run, what it makes ready included; before any timer. */
+  soon(action: () => void): void;
 }
 
 export interface Timer {
@@ -17,4 +19,11 @@ export const systemClock: Clock = {
     const timer = setTimeout(action, delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
+  soon(action) {
+    if (typeof setImmediate === 'function') setImmediate(action);
+    else setTimeout(action, 0);
+  },
 };
+
+/** Of Node; a browser has none. */
+declare const setImmediate: ((action: () => void) => unknown) | undefined;

@@ -47,7 +47,7 @@ export class Pump implements TransportSink {
   flushSoon(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    queueMicrotask(() => {
+    this.#clock.soon(() => {
       this.#flushPlanned = false;
       this.#flush();
     });

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../line/clock.ts';
+import { type Clock, systemClock, type Timer } from '../line/clock.ts';
 
 /** A clock that stands still until it is moved. Timers that become due run in the order of their times. */
 export class ManualClock implements Clock {
@@ -13,6 +13,11 @@ export class ManualClock implements Clock {
     const timer = { atMs: this.#nowMs + delayMs, action };
     this.#timers.add(timer);
     return { cancel: () => this.#timers.delete(timer) };
+  }
+
+  /** Not a matter of time. */
+  soon(action: () => void): void {
+    systemClock.soon(action);
   }
 
   /** Moves time forward and runs what becomes due on the way. */

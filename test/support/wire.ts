@@ -37,7 +37,7 @@ export class Wire implements TransportSink {
     const wire = Wire.to(listener, source);
     const handshake = new InitiatorHandshake(nodeCrypto, await freshOptions(options));
     wire.send(handshake.hello());
-    await settled(1);
+    await settled(2);
     const [reply] = wire.units();
     if (reply?.[0] !== 2) throw new Error(`no REPLY but ${reply?.join()}`);
     const { finish, secrets } = handshake.receive(unitOf(reply));
@@ -46,7 +46,7 @@ export class Wire implements TransportSink {
       sending: new RecordKeys(nodeCrypto, secrets.clientToServer),
       receiving: new RecordKeys(nodeCrypto, secrets.serverToClient),
     };
-    await settled(1);
+    await settled(2);
     return wire;
   }
 
@@ -65,7 +65,7 @@ export class Wire implements TransportSink {
   async sendFrames(...frames: Uint8Array[]): Promise<void> {
     const plaintext = joined(frames);
     this.transport.write(sealRecord(this.#keys!.sending, [plaintext], plaintext.length));
-    await settled(1);
+    await settled(2);
   }
 
   /** What was heard since the last call, cut into messages and records. */

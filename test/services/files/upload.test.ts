@@ -683,7 +683,7 @@ describe('a hostile client', () => {
     [
       'another size',
       ({ id }) => [{ t: 'file', id, entry: entry('', { size: 9 }), offset: 0, length: 9 }],
-      /CHANGED|CANCEL/,
+      /CHANGED|CANCEL|PROTOCOL/,
     ],
     ['another number', ({ id }) => [{ t: 'file', id: id + 1, entry: entry(''), offset: 0, length: 1 }], /PROTOCOL/],
     ['another length', ({ id }) => [{ t: 'file', id, entry: entry(''), offset: 0, length: 2 }], /PROTOCOL/],

@@ -1,4 +1,7 @@
-/** Hands items from one loop to another, at most `capacity` ahead. One taker. */
+/**
+ * Hands items from one loop to another, at most `capacity` ahead. One taker. A full queue takes more only once it is half
+ * empty, so that giving goes in bursts: what a burst sends shares records, what trickles has one each.
+ */
 export class BoundedQueue<T> {
   readonly #capacity: number;
   readonly #items: T[] = [];
@@ -43,7 +46,7 @@ export class BoundedQueue<T> {
       });
     }
     const item = this.#items.shift()!;
-    for (const wake of this.#wakeGivers.splice(0)) wake();
+    if (this.#items.length <= this.#capacity / 2) for (const wake of this.#wakeGivers.splice(0)) wake();
     return item;
   }
 
