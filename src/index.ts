@@ -23,7 +23,12 @@ export {
 } from './services/files/reading/client.ts';
 export { Offers } from './services/files/reading/offers.ts';
 export { filesHost } from './services/files/reading/sender.ts';
-export { CONFLICT_POLICIES, type ConflictPolicy } from './services/files/receiving/conflict.ts';
+export {
+  CONFLICT_POLICIES,
+  type Conflict,
+  type ConflictAnswer,
+  type ConflictPolicy,
+} from './services/files/receiving/conflict.ts';
 export {
   type DownloadOptions,
   type DownloadRequest,
@@ -49,6 +54,7 @@ export type {
   ReceivingFile,
   SourceFile,
 } from './services/files/store.ts';
+export { EntrySet } from './services/files/syncing/entry-set.ts';
 export {
   type LocalFolder,
   type PlannedChange,

@@ -22,6 +22,14 @@ export function onAbort(signal: AbortSignal | undefined, action: (error: LineErr
   return () => signal.removeEventListener('abort', listener);
 }
 
+/** Waits for `answer` no longer than until `signal` is aborted, which throws what it means. */
+export function unlessAborted<T>(signal: AbortSignal | undefined, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stopListening = onAbort(signal, reject);
+    answer.then(resolve, reject).finally(stopListening);
+  });
+}
+
 /** Any thrown thing as a `LineError`: what is not one already is a fault of ours. */
 export function toLineError(thrown: unknown): LineError {
   if (thrown instanceof LineError) return thrown;

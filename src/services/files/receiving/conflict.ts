@@ -1,19 +1,33 @@
 import { LineError } from '../../../errors.ts';
+import { unlessAborted } from '../../../line/abort.ts';
 import type { Entry } from '../entry.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
 import type { FilesClient } from '../reading/client.ts';
 import type { ReceiveStore } from '../store.ts';
 
 /**
- * What happens when a file arrives under a name that exists (R-F6): the one policy for every way in. What is identical
- * already counts as received; only what differs is a conflict.
+ * What happens when something arrives under a name that exists (R-F6): the one policy for every way in, be it a file, a
+ * link or a stream. What is identical already counts as received; only what differs is a conflict.
  *
- * `refuse`: leave it and fail with `EXISTS`. `force`: replace. `update`: replace what is older. `skip`: leave it.
- * `rename`: receive under a free name beside it. `backup`: give what is there another name first.
+ * `refuse`: leave it and fail with `EXISTS`. `ask`: as `onConflict` says, `refuse` where there is nobody to ask. `force`:
+ * replace. `update`: replace what is older. `skip`: leave it. `rename`: receive under a free name beside it. `backup`: give
+ * what is there another name first.
  */
-export const CONFLICT_POLICIES = ['refuse', 'force', 'update', 'skip', 'rename', 'backup'] as const;
+export const CONFLICT_POLICIES = ['refuse', 'ask', 'force', 'update', 'skip', 'rename', 'backup'] as const;
 
 export type ConflictPolicy = (typeof CONFLICT_POLICIES)[number];
+
+/** What can be done about one conflict. */
+export type ConflictAnswer = Exclude<ConflictPolicy, 'ask'>;
+
+/** Something that differs from what has its name already. */
+export interface Conflict {
+  /** In the store that receives. */
+  readonly path: string;
+  /** Both with `''` for their path. */
+  readonly existing: Entry;
+  readonly source: Entry;
+}
 
 /** Whether a policy can change what was there before, which takes more than the permission to write. */
 export function replaces(policy: ConflictPolicy): boolean {
@@ -25,8 +39,14 @@ export type Verdict =
   | { readonly action: 'receive'; readonly to: string; readonly replace: boolean; readonly backup: boolean }
   | { readonly action: 'leave'; readonly because: 'identical' | 'skipped' };
 
-export interface ConflictOptions {
+export interface PolicyOptions {
   readonly policy: ConflictPolicy;
+  /** Asked under the policy `ask`, one conflict at a time. */
+  readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ConflictOptions extends PolicyOptions {
   /** Compare contents even where size and time agree. */
   readonly checksum: boolean;
   /**
@@ -36,11 +56,10 @@ export interface ConflictOptions {
    */
   readonly mayCompare: boolean;
   readonly makeSha256: MakeSha256;
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** Judges whether the remote file `source` at `from` shall be received at `to`. Throws `EXISTS` for `refuse`. */
-export async function judgeConflict(
+/** Judges whether the remote file `source` at `from` shall be received at `to`. Throws as `judge`. */
+export async function judgeFile(
   files: FilesClient,
   store: ReceiveStore,
   from: string,
@@ -48,19 +67,46 @@ export async function judgeConflict(
   source: Entry,
   options: ConflictOptions,
 ): Promise<Verdict> {
+  return judge(store, to, source, options, (at, existing) =>
+    isSameFile(files, store, from, at, source, existing, options),
+  );
+}
+
+/** Judges whether the link `source` shall be made at `to`. Throws as `judge`. */
+export async function judgeLink(
+  store: ReceiveStore,
+  to: string,
+  source: Entry,
+  options: PolicyOptions,
+): Promise<Verdict> {
+  return judge(
+    store,
+    to,
+    source,
+    options,
+    async (_, existing) => existing.type === 'link' && existing.target === source.target,
+  );
+}
+
+/** Judges whether `source` shall be received at `to`. Throws `EXISTS` for `refuse`, and for a folder in the way. */
+export async function judge(
+  store: ReceiveStore,
+  to: string,
+  source: Entry,
+  options: PolicyOptions,
+  isIdentical: (path: string, existing: Entry) => Promise<boolean>,
+): Promise<Verdict> {
   const existing = await store.stat(to);
   if (existing === undefined) return receiveAt(to);
   if (existing.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
-  if (existing.type === 'file' && (await isIdentical(files, store, from, to, source, existing, options))) {
-    return { action: 'leave', because: 'identical' };
-  }
-  switch (options.policy) {
+  if (await isIdentical(to, existing)) return { action: 'leave', because: 'identical' };
+  switch (await answerTo({ path: to, existing, source: { ...source, path: '' } }, options)) {
     case 'force':
       return { ...receiveAt(to), replace: true };
     case 'backup':
       return { ...receiveAt(to), backup: true };
     case 'rename':
-      return judgeFreeName(files, store, from, to, source, options);
+      return judgeFreeName(store, to, isIdentical);
     case 'update':
       return source.mtimeUs > existing.mtimeUs
         ? { ...receiveAt(to), replace: true }
@@ -68,8 +114,13 @@ export async function judgeConflict(
     case 'skip':
       return { action: 'leave', because: 'skipped' };
     case 'refuse':
-      throw new LineError('EXISTS', 'another file of this name exists');
+      throw new LineError('EXISTS', 'something else has this name already');
   }
+}
+
+async function answerTo(conflict: Conflict, { policy, onConflict, signal }: PolicyOptions): Promise<ConflictAnswer> {
+  if (policy !== 'ask') return policy;
+  return onConflict === undefined ? 'refuse' : unlessAborted(signal, onConflict(conflict));
 }
 
 function receiveAt(to: string): Verdict & { action: 'receive' } {
@@ -78,26 +129,20 @@ function receiveAt(to: string): Verdict & { action: 'receive' } {
 
 /** `name (2).txt`, and so on; one of these that is identical already is what an earlier try has received. */
 async function judgeFreeName(
-  files: FilesClient,
   store: ReceiveStore,
-  from: string,
   to: string,
-  source: Entry,
-  options: ConflictOptions,
+  isIdentical: (path: string, existing: Entry) => Promise<boolean>,
 ): Promise<Verdict> {
   for (const candidate of freeNames(to)) {
     const existing = await store.stat(candidate);
     if (existing === undefined) return receiveAt(candidate);
-    if (existing.type !== 'file') continue;
-    if (await isIdentical(files, store, from, candidate, source, existing, options)) {
-      return { action: 'leave', because: 'identical' };
-    }
+    if (await isIdentical(candidate, existing)) return { action: 'leave', because: 'identical' };
   }
-  throw new LineError('EXISTS', 'there are too many files of this name with a number');
+  throw new LineError('EXISTS', 'there are too many things of this name with a number');
 }
 
 /** The names that `rename` tries, in order. */
-export function* freeNames(path: string): Generator<string> {
+function* freeNames(path: string): Generator<string> {
   for (let number = 2; number <= MAX_NUMBERED_NAMES; number += 1) yield numbered(path, number);
 }
 
@@ -124,7 +169,7 @@ export async function backUp(store: ReceiveStore, path: string): Promise<void> {
 const MAX_NUMBERED_NAMES = 999;
 
 /** Size and time decide where they can; the same size at another time is settled by the contents. */
-async function isIdentical(
+async function isSameFile(
   files: FilesClient,
   store: ReceiveStore,
   from: string,
@@ -133,7 +178,7 @@ async function isIdentical(
   existing: Entry,
   options: ConflictOptions,
 ): Promise<boolean> {
-  if (source.size !== existing.size) return false;
+  if (existing.type !== 'file' || source.size !== existing.size) return false;
   if (source.mtimeUs === existing.mtimeUs && !options.checksum) return true;
   if (!options.mayCompare) return false;
   const file = await store.open(to);

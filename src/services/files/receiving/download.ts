@@ -10,7 +10,15 @@ import type { FilesClient } from '../reading/client.ts';
 import type { FetchedFile, Fetcher } from '../reading/fetcher.ts';
 import type { ReceiveStore, ReceivingFile } from '../store.ts';
 import { BoundedQueue } from './bounded-queue.ts';
-import { backUp, type ConflictOptions, type ConflictPolicy, freeNames, judgeConflict } from './conflict.ts';
+import {
+  backUp,
+  type Conflict,
+  type ConflictAnswer,
+  type ConflictOptions,
+  type ConflictPolicy,
+  judgeFile,
+  judgeLink,
+} from './conflict.ts';
 import type { Outcome, TransferEvent } from './events.ts';
 
 /**
@@ -39,6 +47,13 @@ export interface DownloadRequest {
 export interface DownloadOptions {
   /** Default `refuse`. */
   readonly conflict?: ConflictPolicy | undefined;
+  /** With `ask`: decides one conflict, while nothing further is planned. What it throws is the failure of that path. */
+  readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  /**
+   * Whether an entry is one that was agreed to beforehand; its path is relative to `from`, `''` for a single file. What is
+   * refused fails with `CHANGED`, and nothing of it is fetched or made (R-F5). Not asked about the folder `from` itself.
+   */
+  readonly accept?: ((entry: Entry) => boolean) | undefined;
   /** Compare and verify by SHA-256 of what lies on both disks. */
   readonly checksum?: boolean | undefined;
   /** Force each file to the disk before it gets its name. */
@@ -113,6 +128,7 @@ class Download {
     this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
     this.#conflicts = {
       policy: options.conflict ?? 'refuse',
+      onConflict: options.onConflict,
       checksum: options.checksum === true,
       mayCompare: options.mayCompare !== false,
       makeSha256: options.makeSha256,
@@ -144,7 +160,7 @@ class Download {
     const root = await this.#files.stat(from, { signal: this.#signal });
     if (root.type === 'folder') await this.#planFolder(root);
     else if (root.type === 'file') {
-      await this.#planFile(from, to, root);
+      await this.#attempt(to, () => this.#planItem(root, from, to));
       await this.#leaveLater({ to: to.slice(0, Math.max(0, to.lastIndexOf('/'))), entry: undefined });
     } else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
     this.#fetcher.noMoreWants();
@@ -171,20 +187,25 @@ class Download {
         if (isLeftOut(this.#options.exclude, item)) continue;
         await leaveUntil(item.path);
         const target = join(to, item.path);
-        try {
-          if (!('error' in item) && item.type === 'folder') {
-            const isOurs = await this.#makeFolder(target);
-            open.push({ path: item.path, to: target, entry: isOurs ? item : undefined });
-          } else {
-            await this.#planItem(item, join(from, item.path), target);
-          }
-        } catch (thrown) {
-          if (this.#signal.aborted) throw thrown;
-          this.#fail(target, thrown);
-        }
+        await this.#attempt(target, async () => {
+          if ('error' in item || item.type !== 'folder') return this.#planItem(item, join(from, item.path), target);
+          this.#requireAccepted(item);
+          const isOurs = await this.#makeFolder(target);
+          open.push({ path: item.path, to: target, entry: isOurs ? item : undefined });
+        });
       }
     }
     for (let last = open.pop(); last !== undefined; last = open.pop()) await this.#leaveLater(last);
+  }
+
+  /** What fails is told by name, and the rest goes on. */
+  async #attempt(path: string, plan: () => Promise<void>): Promise<void> {
+    try {
+      await plan();
+    } catch (thrown) {
+      if (this.#signal.aborted) throw thrown;
+      this.#fail(path, thrown);
+    }
   }
 
   async #leaveLater({ to, entry }: { readonly to: string; readonly entry: Entry | undefined }): Promise<void> {
@@ -199,6 +220,7 @@ class Download {
 
   async #planItem(item: Entry | Problem, from: string, to: string): Promise<void> {
     if ('error' in item) throw item.error;
+    this.#requireAccepted(item);
     switch (item.type) {
       case 'file':
         return this.#planFile(from, to, item);
@@ -209,25 +231,22 @@ class Download {
     }
   }
 
+  #requireAccepted(entry: Entry): void {
+    if (this.#options.accept?.(entry) ?? true) return;
+    throw new LineError('CHANGED', 'was not in the list that was agreed to');
+  }
+
   async #planFile(from: string, to: string, entry: Entry): Promise<void> {
     this.#emit({ type: 'found', path: to, size: entry.size });
-    let step: FileStep;
-    try {
-      const verdict = await judgeConflict(this.#files, this.#store, from, to, entry, this.#conflicts);
-      if (verdict.action === 'leave') {
-        this.#finish(to, entry.size, verdict.because);
-        return;
-      }
-      const { replace, backup } = verdict;
-      const way = await this.#wayOf(verdict, entry);
-      step = { kind: 'file', from, to: verdict.to, entry, replace, backup, way };
-    } catch (thrown) {
-      if (this.#signal.aborted) throw thrown;
-      this.#fail(to, thrown);
+    const verdict = await judgeFile(this.#files, this.#store, from, to, entry, this.#conflicts);
+    if (verdict.action === 'leave') {
+      this.#finish(to, entry.size, verdict.because);
       return;
     }
-    if (step.way === 'plain') this.#fetcher.want(from);
-    await this.#steps.give(step);
+    const { replace, backup } = verdict;
+    const way = await this.#wayOf(verdict, entry);
+    if (way === 'plain') this.#fetcher.want(from);
+    await this.#steps.give({ kind: 'file', from, to: verdict.to, entry, replace, backup, way });
   }
 
   async #wayOf({ to, replace, backup }: FileStepTarget, entry: Entry): Promise<FileStep['way']> {
@@ -243,37 +262,14 @@ class Download {
 
   async #planLink(to: string, entry: Entry): Promise<void> {
     this.#emit({ type: 'found', path: to, size: 0 });
-    const existing = await this.#store.stat(to);
-    const target = entry.target!;
-    if (existing?.type === 'link' && existing.target === target) {
-      this.#finish(to, 0, 'identical');
+    const verdict = await judgeLink(this.#store, to, entry, this.#conflicts);
+    if (verdict.action === 'leave') {
+      this.#finish(to, 0, verdict.because);
       return;
     }
-    if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
-    const { policy } = this.#conflicts;
-    if (existing !== undefined && policy === 'rename') {
-      await this.#planNumberedLink(to, target);
-      return;
-    }
-    if (existing !== undefined && (policy === 'skip' || (policy === 'update' && entry.mtimeUs <= existing.mtimeUs))) {
-      this.#finish(to, 0, 'skipped');
-      return;
-    }
-    if (existing !== undefined && policy === 'backup') await backUp(this.#store, to);
-    await this.#store.makeLink(to, target, { replace: policy === 'force' || policy === 'update' });
+    if (verdict.backup) await backUp(this.#store, to);
+    await this.#store.makeLink(verdict.to, entry.target!, { replace: verdict.replace });
     this.#finish(to, 0, 'received');
-  }
-
-  async #planNumberedLink(to: string, target: string): Promise<void> {
-    for (const candidate of freeNames(to)) {
-      const existing = await this.#store.stat(candidate);
-      const isIdentical = existing?.type === 'link' && existing.target === target;
-      if (existing !== undefined && !isIdentical) continue;
-      if (!isIdentical) await this.#store.makeLink(candidate, target, { replace: false });
-      this.#finish(to, 0, isIdentical ? 'identical' : 'received');
-      return;
-    }
-    throw new LineError('EXISTS', 'there are too many links of this name with a number');
   }
 
   // ── 2. Receiving ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,13 +4,15 @@ import type { Line } from '../../../line/line.ts';
 import { type JsonObject, readFlag, readText } from '../../../protocol/bytes/json.ts';
 import type { Permission } from '../../permission.ts';
 import type { Service } from '../../service.ts';
+import type { Entry } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
 import { CHANGE_KIND, requestedPath } from '../messages.ts';
 import { FilesClient } from '../reading/client.ts';
 import type { ChangeStore } from '../store.ts';
-import { backUp, CONFLICT_POLICIES, type ConflictPolicy, freeNames, replaces } from './conflict.ts';
+import { backUp, CONFLICT_POLICIES, type ConflictPolicy, judge, replaces } from './conflict.ts';
 import { download } from './download.ts';
 import { encodeEvent } from './events.ts';
+import { Questions } from './questions.ts';
 
 /**
  * The host's writing side of the files service. An upload is the host's own download of what the client offers
@@ -76,8 +78,9 @@ async function receiveOffer(
   const conflict = requestedPolicy(request, mayReplace);
   const files = new FilesClient(line, { offer: readText(request, 'offer', 64) });
   const stop = new AbortController();
-  // The client says nothing more on this channel: its end, or its RESET, is the wish to stop.
-  const listening = channel.read().then(
+  const questions = new Questions(channel);
+  // The client says nothing but answers: its end, or its RESET, is the wish to stop.
+  const listening = questions.listen().then(
     () => stop.abort(new LineError('CANCELLED', 'the other side cancelled')),
     (thrown: unknown) => stop.abort(thrown),
   );
@@ -87,6 +90,14 @@ async function receiveOffer(
     { from: '', to },
     {
       conflict,
+      // A question shows what is there.
+      onConflict: mayRead
+        ? async asked => {
+            const answer = await questions.ask(asked);
+            requireRight(answer, mayReplace);
+            return answer;
+          }
+        : undefined,
       checksum: readFlag(request, 'checksum'),
       fsync: readFlag(request, 'fsync'),
       leaveFolders: !mayReplace,
@@ -110,13 +121,12 @@ async function receiveStream(
 ): Promise<void> {
   const wanted = requestedPath(channel.request);
   const policy = requestedPolicy(channel.request, mayReplace);
-  const existing = await store.stat(wanted);
-  if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
-  const replace = policy === 'force' || policy === 'update';
-  const isInTheWay = existing !== undefined && !replace && policy !== 'backup';
-  if (isInTheWay && policy !== 'rename') throw new LineError('EXISTS', 'another file of this name exists');
-  const path = isInTheWay ? await freeName(store, wanted) : wanted;
-  const file = await store.create(path);
+  const mtimeUs = Math.round(nowMs() * 1000);
+  const source: Entry = { path: '', type: 'file', size: 0, mtimeUs, mode: STREAM_MODE };
+  // What a stream will hold is not known yet, so it is never identical; and it cannot be skipped once it was sent.
+  const verdict = await judge(store, wanted, source, { policy }, async () => false);
+  if (verdict.action === 'leave') throw new LineError('EXISTS', 'something else has this name already');
+  const file = await store.create(verdict.to);
   try {
     let position = 0;
     for (let item = await channel.read(); item !== undefined; item = await channel.read()) {
@@ -124,9 +134,9 @@ async function receiveStream(
       await file.write(item, position);
       position += item.length;
     }
-    if (policy === 'backup' && existing !== undefined) await backUp(store, path);
+    if (verdict.backup) await backUp(store, verdict.to);
     const fsync = readFlag(channel.request, 'fsync');
-    await file.commit({ mtimeUs: Math.round(nowMs() * 1000), mode: STREAM_MODE, replace, fsync });
+    await file.commit({ mtimeUs: Math.round(nowMs() * 1000), mode: STREAM_MODE, replace: verdict.replace, fsync });
     await channel.send({ t: 'done', bytes: position });
   } catch (thrown) {
     // A stream cannot be begun again in the middle, so its partial is of no use.
@@ -147,19 +157,17 @@ async function makeFolder(store: ChangeStore, channel: Channel, nowMs: () => num
   await channel.send({ t: 'done' });
 }
 
-async function freeName(store: ChangeStore, path: string): Promise<string> {
-  for (const candidate of freeNames(path)) if ((await store.stat(candidate)) === undefined) return candidate;
-  throw new LineError('EXISTS', 'there are too many files of this name with a number');
-}
-
 function requestedPolicy(request: JsonObject, mayReplace: boolean): ConflictPolicy {
   const name = readText(request, 'policy', 16);
   const policy = CONFLICT_POLICIES.find(one => one === name);
   if (policy === undefined) throw new LineError('MALFORMED', 'a policy that there is not');
-  if (replaces(policy) && !mayReplace) {
-    throw new LineError('FORBIDDEN', 'this machine does not allow to replace what is there (delete)');
-  }
+  requireRight(policy, mayReplace);
   return policy;
+}
+
+function requireRight(policy: ConflictPolicy, mayReplace: boolean): void {
+  if (mayReplace || !replaces(policy)) return;
+  throw new LineError('FORBIDDEN', 'this machine does not allow to replace what is there (delete)');
 }
 
 const STREAM_MODE = 0o644;

@@ -5,9 +5,10 @@ import { readInteger, readText } from '../../../protocol/bytes/json.ts';
 import { CHANGE_KIND, encodePath } from '../messages.ts';
 import type { Offers } from '../reading/offers.ts';
 import type { ReadStore } from '../store.ts';
-import type { ConflictPolicy } from './conflict.ts';
+import type { Conflict, ConflictAnswer, ConflictPolicy } from './conflict.ts';
 import type { DownloadSummary } from './download.ts';
 import { decodeEvent, type TransferEvent } from './events.ts';
+import { Answers } from './questions.ts';
 
 /**
  * Puts a file or a folder on the other side: offers `store`, whose `''` it is, and lets the host fetch it. `offers` must
@@ -26,17 +27,21 @@ export async function upload(
     {
       ...encodePath(request.to),
       offer,
-      policy: options.conflict ?? 'refuse',
+      // Nobody to ask is said at once: the host would ask in vain.
+      policy:
+        options.conflict === 'ask' && options.onConflict === undefined ? 'refuse' : (options.conflict ?? 'refuse'),
       checksum: options.checksum === true,
       fsync: options.fsync === true,
     },
     { signal: options.signal },
   );
+  const answers = new Answers(channel, request.to, options.conflict === 'ask' ? options.onConflict : undefined);
   try {
     for (;;) {
       const message = await channel.readMessage();
       const type = readText(message, 't', 16);
       if (type === 'event') options.onEvent?.(decodeEvent(message));
+      else if (type === 'conflict') answers.take(message);
       else if (type === 'summary') {
         return {
           received: readInteger(message, 'received'),
@@ -127,6 +132,11 @@ export interface UploadRequest {
 export interface UploadOptions {
   /** Default `refuse`. */
   readonly conflict?: ConflictPolicy | undefined;
+  /**
+   * With `ask`: decides one conflict at the host, `path` being there. Not asked about a stream, nor where this login may not
+   * read: that is `refuse`. What it throws ends the transfer.
+   */
+  readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
   readonly checksum?: boolean | undefined;
   readonly fsync?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;

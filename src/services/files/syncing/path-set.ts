@@ -1,44 +1,18 @@
+import { DigestSet } from './digest-set.ts';
+
 /**
  * Which paths there are, in 16 bytes each and so in little memory for a million. What is not in it is certain; of the
  * paths that it has, one in 2^63 may never have been added, which for its use means: not deleted this time.
  */
 export class PathSet {
-  #words = new Uint32Array(2 * 1024);
-  #count = 0;
+  readonly #digests = new DigestSet(2);
 
   add(path: string): void {
-    if (4 * (this.#count + 1) > this.#words.length) this.#grow();
-    const [one, other] = hash(path);
-    if (this.#put(one, other)) this.#count += 1;
+    this.#digests.add(hash(path));
   }
 
   has(path: string): boolean {
-    const [one, other] = hash(path);
-    const place = this.#placeOf(one, other);
-    return this.#words[place] !== 0;
-  }
-
-  #grow(): void {
-    const before = this.#words;
-    this.#words = new Uint32Array(2 * before.length);
-    for (let at = 0; at < before.length; at += 2) if (before[at] !== 0) this.#put(before[at]!, before[at + 1]!);
-  }
-
-  #put(one: number, other: number): boolean {
-    const place = this.#placeOf(one, other);
-    const isNew = this.#words[place] === 0;
-    this.#words[place] = one;
-    this.#words[place + 1] = other;
-    return isNew;
-  }
-
-  #placeOf(one: number, other: number): number {
-    const mask = this.#words.length - 1;
-    let place = (2 * other) & mask;
-    while (this.#words[place] !== 0 && (this.#words[place] !== one || this.#words[place + 1] !== other)) {
-      place = (place + 2) & mask;
-    }
-    return place;
+    return this.#digests.has(hash(path));
   }
 }
 
