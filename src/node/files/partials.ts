@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -144,7 +144,8 @@ function isAlive(pid: number): boolean {
 }
 
 function freshName(name: string, pid: number): string {
-  return `${stem(name)}.${pid}-${randomBytes(4).toString('hex')}${SUFFIX}`;
+  // Node draws the randomness of UUIDs ahead, which for a small file is worth it.
+  return `${stem(name)}.${pid}-${randomUUID().slice(0, 8)}${SUFFIX}`;
 }
 
 /** As much of the name as leaves room for the rest, cut at a character's border. */

@@ -14,12 +14,13 @@ import {
   statSync,
   symlinkSync,
   unlinkSync,
+  writeSync,
 } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
 import type { Entry } from '../../services/files/entry.ts';
 import { checkLinkTarget, checkPath, quotePath } from '../../services/files/names.ts';
-import type { Attributes, ChangeStore, ReceivingFile, SourceFile } from '../../services/files/store.ts';
+import type { Attributes, ChangeStore, MadeFolder, ReceivingFile, SourceFile } from '../../services/files/store.ts';
 import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
 import {
@@ -82,16 +83,17 @@ export class ReceiveRoot implements ChangeStore {
   }
 
   /** New folders are the owner's alone until `finishFolder`. */
-  async makeFolder(path: string): Promise<boolean> {
+  async makeFolder(path: string): Promise<MadeFolder> {
     const names = checkPath(path, PLATFORM);
-    const isNew = process.platform !== 'linux' && (await this.stat(path)) === undefined;
-    return translating(quotePath(path), () =>
-      this.#beneath.folder(names, { make: true }, folder => {
+    return translating(quotePath(path), () => {
+      const isNew = names.length > 0 && this.#beneath.writing(names, { make: true }, makeIfMissing);
+      return this.#beneath.folder(names, { make: true }, folder => {
+        if (isNew) return 'new';
         const { mode, uid } = statSync(folder.self);
         folder.checkAfterUse();
-        return isNew || ((mode & 0o7777) === NEW_FOLDER_MODE && uid === process.getuid?.());
-      }),
-    );
+        return (mode & 0o7777) === NEW_FOLDER_MODE && uid === process.getuid?.() ? 'unfinished' : 'there';
+      });
+    });
   }
 
   /** Never the root: its mode and time are its owner's business (R-F4). On Windows folders keep their own. */
@@ -162,6 +164,30 @@ export class ReceiveRoot implements ChangeStore {
     );
   }
 
+  async putWhole(path: string, bytes: Uint8Array, options: Attributes & { replace: boolean }): Promise<void> {
+    const names = namesBelowRoot(path);
+    translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: true }, (folder, name) => {
+        const { fd, name: partialName } = makePartial(folder, name);
+        const partial = folder.at(partialName);
+        try {
+          try {
+            writeWhole(fd, bytes);
+            setAttributes(fd, options);
+          } finally {
+            closeSync(fd);
+          }
+          (options.replace ? replaceBy : moveToFreeName)(partial, folder.at(name));
+        } catch (error) {
+          // Made in this very call, so it is ours to remove; once it has its name there is nothing to find.
+          removeIfThere(partial);
+          throw error;
+        }
+        folder.checkAfterUse();
+      }),
+    );
+  }
+
   async move(from: string, to: string): Promise<void> {
     const source = namesBelowRoot(from);
     const target = namesBelowRoot(to);
@@ -228,13 +254,14 @@ export class ReceiveRoot implements ChangeStore {
     this.#beneath.close();
   }
 
-  #lookAt(path: string): Entry {
+  #lookAt(path: string): Entry | undefined {
     const names = checkPath(path, PLATFORM);
     if (names.length === 0) return this.#beneath.reading(names, found => entryOf('', found.stats));
     return this.#beneath.writing(names, { make: false }, (folder, name) => {
       const place = folder.at(name);
-      const stats = lstatSync(place);
-      const entry = entryOf('', stats, stats.isSymbolicLink() ? readLink(place) : undefined);
+      // Most often nothing is there, and an error for each new file would cost more than all the rest.
+      const stats = lstatSync(place, { throwIfNoEntry: false });
+      const entry = stats && entryOf('', stats, stats.isSymbolicLink() ? readLink(place) : undefined);
       folder.checkAfterUse();
       return entry;
     });
@@ -392,6 +419,30 @@ class PartialFile implements ReceivingFile {
     } catch (error) {
       throw toLineError(error, this.#what);
     }
+  }
+}
+
+/** False if something of this name, be it a folder or not, is there. */
+function makeIfMissing(folder: Folder, name: string): boolean {
+  try {
+    mkdirSync(folder.at(name), { mode: NEW_FOLDER_MODE });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+    return false;
+  }
+  folder.checkAfterUse();
+  return true;
+}
+
+function writeWhole(fd: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+}
+
+function removeIfThere(place: Place): void {
+  try {
+    unlinkSync(place);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -70,6 +70,9 @@ export function entryWeight(entry: { readonly path: string; readonly target?: st
   return 160 + JSON_GROWTH * (entry.path.length + (entry.target?.length ?? 0));
 }
 
+/** What a failure adds to the size of a message at most. */
+export const FAILURE_WEIGHT = 4_000;
+
 /** A failure in a message: its code by name, and a sentence for people. */
 export function encodeFailure(error: LineError): JsonObject {
   return { code: error.code, reason: error.message.slice(0, 512).toWellFormed() };

@@ -35,11 +35,8 @@ export interface ReceiveStore {
   stat(path: string): Promise<Entry | undefined>;
   /** Opens an existing file for comparing. */
   open(path: string): Promise<SourceFile>;
-  /**
-   * Makes the folder at `path` and those above it; one that is there already counts as made. Tells whether its time and
-   * mode are still to be set: it is new, or was left unfinished by an earlier session.
-   */
-  makeFolder(path: string): Promise<boolean>;
+  /** Makes the folder at `path` and those above it; one that is there already counts as made. */
+  makeFolder(path: string): Promise<MadeFolder>;
   /** Gives a folder its time and mode, after everything in it has been written. */
   finishFolder(path: string, attributes: Attributes): Promise<void>;
   /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
@@ -58,6 +55,11 @@ export interface ReceiveStore {
    * such a partial if there is one, which from then on is this session's.
    */
   create(path: string, options?: { readonly resume?: boolean }): Promise<ReceivingFile>;
+  /**
+   * A file that is here whole, in one step: as `create`, `write` and `commit`, and nothing of it stays if that fails. Only
+   * for small files, since it may hold up everybody else; a store need not have this way.
+   */
+  putWhole?(path: string, bytes: Uint8Array, options: Attributes & { replace: boolean }): Promise<void>;
   /** Gives what is at `from` another name; nothing that has the new one is replaced (`EXISTS`). */
   move(from: string, to: string): Promise<void>;
 }
@@ -67,6 +69,9 @@ export interface ChangeStore extends ReceiveStore {
   /** Removes a file or a link, or an empty folder; with `recursive` a folder and all in it. Links are never followed. */
   remove(path: string, options: { readonly recursive: boolean }): Promise<void>;
 }
+
+/** `unfinished`: time and mode are still to be set, because an earlier session was cut off; as they are on a `new` one. */
+export type MadeFolder = 'new' | 'unfinished' | 'there';
 
 export interface Attributes {
   readonly mtimeUs: number;

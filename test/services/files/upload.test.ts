@@ -588,9 +588,15 @@ describe('what a host can read of its client', () => {
 describe('a hostile host', () => {
   test.each<[string, readonly Record<string, unknown>[], LineError['code']]>([
     ['an unknown message', [{ t: 'x' }], 'PROTOCOL'],
-    ['an unknown event', [{ t: 'event', type: 'x', path: '' }], 'MALFORMED'],
-    ['an event without a path', [{ t: 'event', type: 'found', size: 1 }], 'MALFORMED'],
-    ['an outcome that there is not', [{ t: 'event', type: 'finished', path: 'x', size: 1, outcome: 'x' }], 'MALFORMED'],
+    ['an unknown event', [{ t: 'events', events: [{ type: 'x', path: '' }] }], 'MALFORMED'],
+    ['an event without a path', [{ t: 'events', events: [{ type: 'found', size: 1 }] }], 'MALFORMED'],
+    ['events that are no list', [{ t: 'events', events: {} }], 'MALFORMED'],
+    ['an event that is no object', [{ t: 'events', events: [1] }], 'MALFORMED'],
+    [
+      'an outcome that there is not',
+      [{ t: 'events', events: [{ type: 'finished', path: 'x', size: 1, outcome: 'x' }] }],
+      'MALFORMED',
+    ],
     ['a summary of no numbers', [{ t: 'summary', received: 'x' }], 'MALFORMED'],
     [
       'a negative summary',
@@ -615,7 +621,7 @@ describe('a hostile host', () => {
     await sending.end();
     const pretending = await setUp({
       host: async channel => {
-        await channel.send({ t: 'event', type: 'failed', path: 'f', code: 'PIN', reason: 'x' });
+        await channel.send({ t: 'events', events: [{ type: 'failed', path: 'f', code: 'PIN', reason: 'x' }] });
         await channel.send({ t: 'summary', received: 0, identical: 0, skipped: 0, failed: 1, bytes: 0 });
       },
     });
@@ -645,7 +651,9 @@ describe('a hostile client', () => {
     try {
       for (;;) {
         const message = await channel.readMessage();
-        if (message['type'] === 'failed') seen.push(`${String(message['path'])} ${String(message['code'])}`);
+        for (const event of (message['events'] ?? []) as { type: string; path: string; code: string }[]) {
+          if (event.type === 'failed') seen.push(`${event.path} ${event.code}`);
+        }
         if (message['t'] === 'summary') return seen;
       }
     } catch (thrown) {

@@ -5,6 +5,7 @@ import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { type JsonObject, readFlag, readInteger } from '../../../protocol/bytes/json.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import type { Service } from '../../service.ts';
+import { Batch } from '../batch.ts';
 import { encodeListed } from '../comparing/chunk-list.ts';
 import { type ChunkMac, chunkMacOf } from '../comparing/chunk-mac.ts';
 import { averageChunkBytes, chunksOf } from '../comparing/chunker.ts';
@@ -16,6 +17,7 @@ import {
   encodeFailure,
   encodePath,
   entryWeight,
+  FAILURE_WEIGHT,
   KIND,
   requestedPath,
   type Want,
@@ -76,14 +78,15 @@ async function sendList(store: ReadStore, channel: Channel, load: LineLoad): Pro
 }
 
 async function sendEntries(store: ReadStore, channel: Channel, path: string): Promise<void> {
-  const message = new ListMessage(channel);
-  for await (const batch of store.list(path, { recursive: readFlag(channel.request, 'recursive') })) {
-    for (const item of batch) {
-      if ('error' in item) await message.add({ ...encodePath(item.path), ...encodeFailure(item.error) }, item);
-      else await message.add(encodeEntry(item), item);
+  const batch = new Batch(channel, 'entries');
+  for await (const listed of store.list(path, { recursive: readFlag(channel.request, 'recursive') })) {
+    for (const item of listed) {
+      if ('error' in item) {
+        await batch.add({ ...encodePath(item.path), ...encodeFailure(item.error) }, entryWeight(item) + FAILURE_WEIGHT);
+      } else await batch.add(encodeEntry(item), entryWeight(item));
     }
     // Who waits for a large tree sees it grow.
-    await message.flush();
+    await batch.flush();
   }
   await channel.send({ t: 'done' });
 }
@@ -299,32 +302,6 @@ class LineLoad {
   }
 }
 
-/** Gathers entries into messages of bounded size. */
-class ListMessage {
-  readonly #channel: Channel;
-  #entries: JsonObject[] = [];
-  #weight = 0;
-
-  constructor(channel: Channel) {
-    this.#channel = channel;
-  }
-
-  async add(encoded: JsonObject, entry: { readonly path: string; readonly target?: string }): Promise<void> {
-    const weight = entryWeight(entry) + ('reason' in encoded ? FAILURE_WEIGHT : 0);
-    if (this.#weight + weight > MAX_LIST_WEIGHT) await this.flush();
-    this.#entries.push(encoded);
-    this.#weight += weight;
-  }
-
-  async flush(): Promise<void> {
-    if (this.#entries.length === 0) return;
-    const entries = this.#entries;
-    this.#entries = [];
-    this.#weight = 0;
-    await this.#channel.send({ t: 'entries', entries });
-  }
-}
-
 const BLOCK_BYTES = 1024 * 1024;
 const SMALL_BLOCK_BYTES = 64 * 1024;
 /** Channels of a line that send in blocks of 1 MiB; the others use 64 KiB. */
@@ -333,5 +310,3 @@ const MAX_LISTINGS = 16;
 const MAX_COMPARISONS = 16;
 const LISTED_AT_ONCE = 1024;
 const HASH_REPORT_BYTES = 64 * 1024 * 1024;
-const MAX_LIST_WEIGHT = 60_000;
-const FAILURE_WEIGHT = 4_000;

@@ -1,5 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import { abortError, toLineError } from '../../../line/abort.ts';
+import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import { findInOldVersion, isDeltaWorthIt } from '../comparing/delta.ts';
 import { CHUNK_BYTES, leavesOf } from '../comparing/leaves.ts';
 import { type Range, Ranges } from '../comparing/ranges.ts';
@@ -99,6 +100,16 @@ type Step =
   /** Without an entry its time and mode are not ours to set. */
   | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined };
 
+/** A folder whose content is being planned. */
+interface OpenFolder {
+  readonly path: string;
+  readonly to: string;
+  /** Without it its time and mode are not ours to set. */
+  readonly entry: Entry | undefined;
+  /** Made by this transfer: nothing is in it but what this transfer has put there. */
+  readonly isNew: boolean;
+}
+
 type FileStep = Step & { kind: 'file' };
 type FileStepTarget = Pick<FileStep, 'to' | 'replace' | 'backup'>;
 
@@ -170,9 +181,8 @@ class Download {
   /** A folder comes before what is in it, so the folders under way are a stack: one that is left can be finished. */
   async #planFolder(root: Entry): Promise<void> {
     const { from, to } = this.#request;
-    const open: { path: string; to: string; entry: Entry | undefined }[] = [];
-    const isOurs = to !== '' && (await this.#makeFolder(to));
-    open.push({ path: '', to, entry: isOurs ? root : undefined });
+    const open: OpenFolder[] = [];
+    open.push(to === '' ? { path: '', to, entry: undefined, isNew: false } : await this.#makeFolder('', to, root));
     const leaveUntil = async (path: string): Promise<void> => {
       for (let last = open.at(-1); last !== undefined && !isInside(path, last.path); last = open.at(-1)) {
         open.pop();
@@ -188,10 +198,11 @@ class Download {
         await leaveUntil(item.path);
         const target = join(to, item.path);
         await this.#attempt(target, async () => {
-          if ('error' in item || item.type !== 'folder') return this.#planItem(item, join(from, item.path), target);
+          if ('error' in item || item.type !== 'folder') {
+            return this.#planItem(item, join(from, item.path), target, open.at(-1)!.isNew);
+          }
           this.#requireAccepted(item);
-          const isOurs = await this.#makeFolder(target);
-          open.push({ path: item.path, to: target, entry: isOurs ? item : undefined });
+          open.push(await this.#makeFolder(item.path, target, item));
         });
       }
     }
@@ -212,18 +223,18 @@ class Download {
     await this.#steps.give({ kind: 'leave-folder', to, entry });
   }
 
-  /** Whether its time and mode are for this transfer to set. */
-  async #makeFolder(to: string): Promise<boolean> {
-    const isUnfinished = await this.#store.makeFolder(to);
-    return isUnfinished || this.#options.leaveFolders !== true;
+  async #makeFolder(path: string, to: string, entry: Entry): Promise<OpenFolder> {
+    const made = await this.#store.makeFolder(to);
+    const isOurs = made !== 'there' || this.#options.leaveFolders !== true;
+    return { path, to, entry: isOurs ? entry : undefined, isNew: made === 'new' };
   }
 
-  async #planItem(item: Entry | Problem, from: string, to: string): Promise<void> {
+  async #planItem(item: Entry | Problem, from: string, to: string, isFree = false): Promise<void> {
     if ('error' in item) throw item.error;
     this.#requireAccepted(item);
     switch (item.type) {
       case 'file':
-        return this.#planFile(from, to, item);
+        return this.#planFile(from, to, item, isFree);
       case 'link':
         return this.#planLink(to, item);
       default:
@@ -236,8 +247,14 @@ class Download {
     throw new LineError('CHANGED', 'was not in the list that was agreed to');
   }
 
-  async #planFile(from: string, to: string, entry: Entry): Promise<void> {
+  /** `isFree`: its folder has just been made, so that there is nothing to look for. */
+  async #planFile(from: string, to: string, entry: Entry, isFree: boolean): Promise<void> {
     this.#emit({ type: 'found', path: to, size: entry.size });
+    if (isFree) {
+      this.#fetcher.want(from);
+      await this.#steps.give({ kind: 'file', from, to, entry, replace: false, backup: false, way: 'plain' });
+      return;
+    }
     const verdict = await judgeFile(this.#files, this.#store, from, to, entry, this.#conflicts);
     if (verdict.action === 'leave') {
       this.#finish(to, entry.size, verdict.because);
@@ -317,6 +334,16 @@ class Download {
   }
 
   async #storeFile(step: FileStep, fetched: FetchedFile): Promise<void> {
+    const { size } = step.entry;
+    const { checksum, fsync } = this.#options;
+    if (size <= MAX_WHOLE_BYTES && this.#store.putWhole !== undefined && !(checksum || fsync || step.backup)) {
+      if (fetched.entry.size !== size) throw changed();
+      const { mtimeUs, mode } = fetched.entry;
+      await this.#store.putWhole(step.to, await readWhole(fetched), { mtimeUs, mode, replace: step.replace });
+      this.#counts.bytes += size;
+      this.#finish(step.to, size, 'received');
+      return;
+    }
     await this.#completing(step, false, fetched.entry, async file => this.#writeAll(step.to, file, fetched));
   }
 
@@ -470,11 +497,20 @@ class Download {
   }
 }
 
+/** All bytes of a small file; most often they come in one piece. */
+async function readWhole(fetched: FetchedFile): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let bytes = await fetched.read(); bytes !== undefined; bytes = await fetched.read()) pieces.push(bytes);
+  return pieces.length === 1 ? pieces[0]! : concatBytes(...pieces);
+}
+
 function changed(): LineError {
   return new LineError('CHANGED', 'the file changed after it was listed');
 }
 
 const MAX_STEPS_AHEAD = 256;
+/** What is written in one step, without a partial that could be gone on with. */
+const MAX_WHOLE_BYTES = 64 * 1024;
 const USELESS_AFTER: ReadonlySet<string> = new Set(['CHANGED', 'MISMATCH', 'EXISTS']);
 const MAX_COMPLETED_REMEMBERED = 100_000;
 const MAX_RANGES_AHEAD = 64;

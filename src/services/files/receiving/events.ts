@@ -1,6 +1,17 @@
 import { LineError } from '../../../errors.ts';
-import { type JsonObject, readInteger, readText } from '../../../protocol/bytes/json.ts';
-import { decodeFailure, decodePath, encodeFailure, encodePath } from '../messages.ts';
+import type { Channel } from '../../../line/channel.ts';
+import { systemClock } from '../../../line/clock.ts';
+import { type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
+import { Batch } from '../batch.ts';
+import {
+  asObject,
+  decodeFailure,
+  decodePath,
+  encodeFailure,
+  encodePath,
+  entryWeight,
+  FAILURE_WEIGHT,
+} from '../messages.ts';
 
 /** What happens while files are received, told to the caller, and by a host to whoever uploads. */
 
@@ -8,6 +19,7 @@ import { decodeFailure, decodePath, encodeFailure, encodePath } from '../message
 export type TransferEvent =
   /** A file is part of the transfer: the totals grow by it. */
   | { readonly type: 'found'; readonly path: string; readonly size: number }
+  /** Not of a file of up to 64 KiB, which comes in one step: its `finished` says all. */
   | { readonly type: 'started'; readonly path: string; readonly size: number }
   | { readonly type: 'progress'; readonly path: string; readonly bytes: number }
   /** Bytes that need not come: an earlier session left them, or the version that is replaced has them. */
@@ -19,11 +31,48 @@ export type TransferEvent =
 
 export type Outcome = 'received' | 'identical' | 'skipped';
 
+/**
+ * Tells the other end of a channel what happens. Events of one turn of the event loop share messages: a thousand small
+ * files make thousands of events.
+ */
+export class EventTeller {
+  readonly #batch: Batch;
+  #telling: Promise<void> = Promise.resolve();
+  #isFlushPlanned = false;
+
+  constructor(channel: Channel) {
+    this.#batch = new Batch(channel, 'events');
+  }
+
+  /** Resolves when more is welcome. Whoever made the channel hears of its failure; here nothing is thrown. */
+  tell(event: TransferEvent): Promise<void> {
+    const weight = event.type === 'counted' ? 0 : entryWeight(event);
+    this.#after(this.#batch.add(encodeEvent(event), weight + (event.type === 'failed' ? FAILURE_WEIGHT : 0)));
+    if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      systemClock.soon(() => {
+        this.#isFlushPlanned = false;
+        this.#after(this.#batch.flush());
+      });
+    }
+    return this.#telling;
+  }
+
+  /** Everything told so far is on its way. */
+  async flush(): Promise<void> {
+    await this.#batch.flush();
+  }
+
+  #after(telling: Promise<void>): void {
+    this.#telling = telling.catch(() => {});
+  }
+}
+
 /** What happens at the host while it receives an offer. */
-export function encodeEvent(event: TransferEvent): JsonObject {
+function encodeEvent(event: TransferEvent): JsonObject {
   const { type } = event;
-  if (type === 'counted') return { t: 'event', type };
-  const common = { t: 'event', type, ...encodePath(event.path) };
+  if (type === 'counted') return { type };
+  const common = { type, ...encodePath(event.path) };
   switch (type) {
     case 'found':
     case 'started':
@@ -38,7 +87,12 @@ export function encodeEvent(event: TransferEvent): JsonObject {
   }
 }
 
-export function decodeEvent(message: JsonObject): TransferEvent {
+/** The events of one message of the host. */
+export function decodeEvents(message: JsonObject): readonly TransferEvent[] {
+  return readList(message, 'events', MAX_EVENTS_PER_MESSAGE).map(event => decodeEvent(asObject(event)));
+}
+
+function decodeEvent(message: JsonObject): TransferEvent {
   const type = readText(message, 'type', 16);
   if (type === 'counted') return { type };
   const path = decodePath(message);
@@ -62,3 +116,5 @@ export function decodeEvent(message: JsonObject): TransferEvent {
       throw new LineError('MALFORMED', 'an event that there is not');
   }
 }
+
+const MAX_EVENTS_PER_MESSAGE = 10_000;

@@ -11,7 +11,7 @@ import { FilesClient } from '../reading/client.ts';
 import type { ChangeStore } from '../store.ts';
 import { backUp, CONFLICT_POLICIES, type ConflictPolicy, judge, replaces } from './conflict.ts';
 import { download } from './download.ts';
-import { encodeEvent } from './events.ts';
+import { EventTeller } from './events.ts';
 import { Questions } from './questions.ts';
 
 /**
@@ -79,6 +79,7 @@ async function receiveOffer(
   const files = new FilesClient(line, { offer: readText(request, 'offer', 64) });
   const stop = new AbortController();
   const questions = new Questions(channel);
+  const events = new EventTeller(channel);
   // The client says nothing but answers: its end, or its RESET, is the wish to stop.
   const listening = questions.listen().then(
     () => stop.abort(new LineError('CANCELLED', 'the other side cancelled')),
@@ -104,9 +105,10 @@ async function receiveOffer(
       mayCompare: mayRead,
       makeSha256,
       signal: stop.signal,
-      onEvent: event => channel.send(encodeEvent(event)).catch(() => {}), // `listening` hears of it.
+      onEvent: event => events.tell(event), // A channel that fails is heard of by `listening`.
     },
   );
+  await events.flush();
   await channel.send({ t: 'summary', ...summary });
   await channel.end();
   await listening;
@@ -151,8 +153,8 @@ async function makeFolder(store: ChangeStore, channel: Channel, nowMs: () => num
   const names = path.split('/');
   for (let depth = 1; depth <= names.length; depth += 1) {
     const folder = names.slice(0, depth).join('/');
-    const isNew = await store.makeFolder(folder);
-    if (isNew) await store.finishFolder(folder, { mtimeUs: Math.round(nowMs() * 1000), mode: FOLDER_MODE });
+    const made = await store.makeFolder(folder);
+    if (made !== 'there') await store.finishFolder(folder, { mtimeUs: Math.round(nowMs() * 1000), mode: FOLDER_MODE });
   }
   await channel.send({ t: 'done' });
 }

@@ -7,7 +7,7 @@ import type { Offers } from '../reading/offers.ts';
 import type { ReadStore } from '../store.ts';
 import type { Conflict, ConflictAnswer, ConflictPolicy } from './conflict.ts';
 import type { DownloadSummary } from './download.ts';
-import { decodeEvent, type TransferEvent } from './events.ts';
+import { decodeEvents, type TransferEvent } from './events.ts';
 import { Answers } from './questions.ts';
 
 /**
@@ -40,7 +40,7 @@ export async function upload(
     for (;;) {
       const message = await channel.readMessage();
       const type = readText(message, 't', 16);
-      if (type === 'event') options.onEvent?.(decodeEvent(message));
+      if (type === 'events') for (const event of decodeEvents(message)) options.onEvent?.(event);
       else if (type === 'conflict') answers.take(message);
       else if (type === 'summary') {
         return {
