@@ -157,6 +157,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
       const { sync } = await import('./commands/files/sync.ts');
       await sync(makeContext(options), source, target, ran.opts());
     });
+  carrying(command);
   connecting(command);
 }
 
@@ -239,6 +240,18 @@ function transferring(command: Command): void {
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
     .option('--fsync', 'force each file to the disk before it gets its name')
     .option('--no-retry', 'give up when the line is lost, in place of dialling again');
+  carrying(command);
+}
+
+/** Options of `get`, `put` and `sync`: how content travels, and which. */
+function carrying(command: Command): void {
+  command
+    .addOption(
+      new Option('--compress <when>', 'compress what shrinks: auto or never')
+        .choices(['auto', 'never'])
+        .default('never'),
+    )
+    .option('--copy-links', 'send what links point to in their place, as far as it lies in the folder');
 }
 
 /** Options of commands that need a passphrase; those that dial also choose a port and how long to try. */

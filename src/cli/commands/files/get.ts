@@ -6,7 +6,7 @@ import { remotePlace, withLine } from '../dial.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { withRedial } from './redial.ts';
-import { LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
+import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
 export interface GetOptions extends TransferOptions {
@@ -96,6 +96,7 @@ export async function fetchTarget(
     return await download(files, store, target, {
       conflict: policyOf(options),
       checksum: options.checksum,
+      ...carryingOf(options),
       fsync: options.fsync,
       makeSha256,
       signal: context.signal,
@@ -113,6 +114,7 @@ async function stream(context: CommandContext, sources: readonly RemotePlace[], 
       const file = await new FilesClient(line).read(place.path, {
         offset: options.offset ?? 0,
         ...(options.length === undefined ? {} : { length: options.length }),
+        compressor: carryingOf(options).compressor,
         signal: context.signal,
       });
       for await (const bytes of file.bytes) await context.write(bytes);

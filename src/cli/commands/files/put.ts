@@ -15,7 +15,7 @@ import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { remotePlace, requirePermission, withLine } from '../dial.ts';
 import { withRedial } from './redial.ts';
-import { LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
+import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
 /**
@@ -121,6 +121,7 @@ async function sendAll(
         {
           conflict: policyOf(options),
           checksum: options.checksum,
+          ...carryingOf(options),
           fsync: options.fsync,
           signal: context.signal,
           onEvent: event => report.event(event),

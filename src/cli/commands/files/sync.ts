@@ -20,11 +20,11 @@ import type { CommandContext } from '../../context.ts';
 import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
-import { type DialOptions, requirePermission, withLine } from '../dial.ts';
-import { statusOf } from './transfer-options.ts';
+import { requirePermission, withLine } from '../dial.ts';
+import { type CarryOptions, carryingOf, statusOf } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
-export interface SyncCommandOptions extends DialOptions {
+export interface SyncCommandOptions extends CarryOptions {
   readonly dryRun?: boolean;
   readonly delete?: boolean;
   readonly exclude?: readonly string[];
@@ -60,6 +60,7 @@ export async function sync(
     makeSha256,
     signal: context.signal,
     checksum: options.checksum,
+    ...carryingOf(options),
     delete: options.delete,
     exclude: await excludeOf(options),
   };

@@ -1,10 +1,16 @@
-import type { ConflictPolicy } from '../../../node/index.ts';
+import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../node/index.ts';
 import { EXIT, exitStatusOf } from '../../exit-status.ts';
 import type { DialOptions } from '../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
+/** Options that `get`, `put` and `sync` share. */
+export interface CarryOptions extends DialOptions {
+  readonly compress?: 'auto' | 'never';
+  readonly copyLinks?: boolean;
+}
+
 /** Options that `get` and `put` share. */
-export interface TransferOptions extends DialOptions {
+export interface TransferOptions extends CarryOptions {
   readonly force?: boolean;
   readonly update?: boolean;
   readonly skip?: boolean;
@@ -14,6 +20,13 @@ export interface TransferOptions extends DialOptions {
   readonly fsync?: boolean;
   /** `false` under `--no-retry`. */
   readonly retry?: boolean;
+}
+
+export function carryingOf({ compress, copyLinks }: CarryOptions): {
+  readonly compressor: Compressor | undefined;
+  readonly copyLinks: boolean | undefined;
+} {
+  return { compressor: compress === 'auto' ? brotliCompressor() : undefined, copyLinks };
 }
 
 /** The grammar lets only one of them through. */
