@@ -11,10 +11,12 @@ export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export type { Compressor } from './services/files/coding/compressor.ts';
 export type { Entry, EntryType, Problem } from './services/files/entry.ts';
 export { type Excluder, excluder } from './services/files/exclude.ts';
 export type { MakeSha256, Sha256 } from './services/files/hash.ts';
 export {
+  type FetchOptions,
   type FileOptions,
   FilesClient,
   type ListOptions,
@@ -49,6 +51,8 @@ export {
 export type {
   Attributes,
   ChangeStore,
+  ListingOptions,
+  LookOptions,
   ReadStore,
   ReceiveStore,
   ReceivingFile,

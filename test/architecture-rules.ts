@@ -122,7 +122,7 @@ export const LAYERS: readonly Layer[] = [
       'node:',
       'npm:smol-toml',
     ],
-    mayNameTypesOf: ['services/files/hash.ts', 'protocol/admission/'],
+    mayNameTypesOf: ['services/files/hash.ts', 'services/files/coding/compressor.ts', 'protocol/admission/'],
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },
   {

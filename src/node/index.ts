@@ -2,6 +2,7 @@
 export * from '../index.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
+export { brotliCompressor } from './files/brotli.ts';
 export { type FolderService, makeOffers, makeSha256, openOffer, serveFolder } from './files/folder-service.ts';
 export { ReadRoot } from './files/read-root.ts';
 export { ReceiveRoot } from './files/receive-root.ts';

@@ -11,6 +11,7 @@ import type { ReadStore } from '../../services/files/store.ts';
 import type { Permission } from '../../services/permission.ts';
 import type { Service } from '../../services/service.ts';
 import { nodeCrypto } from '../crypto.ts';
+import { brotliCompressor } from './brotli.ts';
 import { ReadRoot } from './read-root.ts';
 import { ReceiveRoot } from './receive-root.ts';
 
@@ -20,10 +21,11 @@ import { ReceiveRoot } from './receive-root.ts';
  */
 export async function serveFolder(directory: string, allow: readonly Permission[] = ['read']): Promise<FolderService> {
   const root = await ReadRoot.open(directory);
-  const reading = filesHost(root, makeSha256);
+  const compressor = brotliCompressor();
+  const reading = filesHost(root, makeSha256, compressor);
   if (!allow.includes('write') && !allow.includes('delete')) return { ...reading, close: () => root.close() };
   const changes = await ReceiveRoot.open(directory);
-  const changing = filesChangeHost(changes, allow, makeSha256, Date.now);
+  const changing = filesChangeHost(changes, allow, makeSha256, Date.now, compressor);
   return {
     name: reading.name,
     kinds: { ...reading.kinds, ...changing.kinds },

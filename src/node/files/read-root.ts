@@ -1,4 +1,5 @@
 import {
+  type BigIntStats,
   closeSync,
   constants,
   type Dir,
@@ -19,9 +20,9 @@ import {
   type NamePlatform,
   quotePath,
 } from '../../services/files/names.ts';
-import type { ReadStore, SourceFile } from '../../services/files/store.ts';
+import type { ListingOptions, LookOptions, ReadStore, SourceFile } from '../../services/files/store.ts';
 import { toLineError, translating } from '../node-errors.ts';
-import { Beneath, type Folder, type Found, fromLatin1, readLink, type Walk } from './beneath.ts';
+import { Beneath, type Folder, type Found, fromLatin1, isSame, readLink, type Walk } from './beneath.ts';
 import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
 
 /** A folder of this machine that may be read; every file that is read goes through here (R-F7). */
@@ -37,17 +38,15 @@ export class ReadRoot implements ReadStore {
     return new ReadRoot(openBeneath(directory, options.walk));
   }
 
-  async stat(path: string): Promise<Entry> {
-    const names = checkPath(path, PLATFORM);
-    return translating(quotePath(path), () => this.#beneath.reading(names, found => entryOf('', found.stats)));
+  async stat(path: string, options: LookOptions = {}): Promise<Entry> {
+    return this.#reading(path, options, found => entryOf('', found.stats));
   }
 
   /** Small synchronous calls in bounded portions, with a turn for everybody else after each. */
-  async *list(path: string, options: { recursive: boolean }): AsyncGenerator<readonly (Entry | Problem)[], void, void> {
-    const names = checkPath(path, PLATFORM);
-    const listing = new Listing(path, names.length, options.recursive);
+  async *list(path: string, options: ListingOptions): AsyncGenerator<readonly (Entry | Problem)[], void, void> {
+    const listing = new Listing(this.#beneath, path, options);
     try {
-      translating(quotePath(path), () => this.#beneath.reading(names, found => listing.start(found)));
+      this.#reading(path, options, found => listing.start(found));
       for (;;) {
         const batch = listing.next();
         if (batch.length === 0) return;
@@ -59,15 +58,31 @@ export class ReadRoot implements ReadStore {
     }
   }
 
-  async open(path: string): Promise<SourceFile> {
-    const names = checkPath(path, PLATFORM);
-    return translating(quotePath(path), () => this.#beneath.reading(names, found => openSource(found, path)));
+  async open(path: string, options: LookOptions = {}): Promise<SourceFile> {
+    return this.#reading(path, options, found => openSource(found, path));
   }
 
   /** Files that are open stay open; a listing under way fails at its next folder. */
   async close(): Promise<void> {
     this.#beneath.close();
   }
+
+  #reading<T>(path: string, options: LookOptions, use: (found: Found) => T): T {
+    const names = checkPath(path, PLATFORM);
+    return translating(quotePath(path), () =>
+      this.#beneath.reading(names, found => {
+        refuseExcluded(found, options);
+        return use(found);
+      }),
+    );
+  }
+}
+
+/** Asked of what was found and held, so that no link can be swapped between this and its use. */
+function refuseExcluded({ folder, name, stats }: Found, { exclude }: LookOptions): void {
+  const path = [folder.key, name].filter(Boolean).join('/');
+  if (path !== '' && exclude?.(path, stats.isDirectory()))
+    throw new LineError('NOT_FOUND', 'this leads to what was left out');
 }
 
 export function openBeneath(directory: string, walk: Walk | undefined): Beneath {
@@ -118,6 +133,7 @@ const NO_WAIT = constants.O_NONBLOCK ?? 0;
 
 class DiskFile implements SourceFile {
   readonly entry: Entry;
+  readonly isSparse: boolean;
   readonly #descriptor: Descriptor;
   readonly #what: string;
   readonly #mtimeMs: number;
@@ -128,6 +144,7 @@ class DiskFile implements SourceFile {
     this.#what = quotePath(path);
     this.#mtimeMs = stats.mtimeMs;
     this.entry = entryOf('', stats);
+    this.isSparse = stats.blocks * STAT_BLOCK_BYTES < stats.size;
   }
 
   /** What was added after the file was opened is not read; `verifyUnchanged` tells of it. */
@@ -163,23 +180,25 @@ class DiskFile implements SourceFile {
 
 /** One walk through a folder, depth first; holds the folders from its top down to where it is, and one batch. */
 class Listing {
+  readonly #beneath: Beneath;
   readonly #prefix: string;
   readonly #levelsAbove: number;
-  readonly #recursive: boolean;
+  readonly #options: ListingOptions;
   readonly #levels: Level[] = [];
   #batch: (Entry | Problem)[] = [];
   #round = 0;
 
-  constructor(path: string, levelsAbove: number, recursive: boolean) {
+  constructor(beneath: Beneath, path: string, options: ListingOptions) {
+    this.#beneath = beneath;
     this.#prefix = path === '' ? '' : `${path}/`;
-    this.#levelsAbove = levelsAbove;
-    this.#recursive = recursive;
+    this.#levelsAbove = checkPath(path, PLATFORM).length;
+    this.#options = options;
   }
 
   start(found: Found): void {
     const what = this.#prefix === '' ? '' : this.#prefix.slice(0, -1);
     if (!found.stats.isDirectory()) throw new LineError('NOT_A_FILE', `${quotePath(what)} is not a folder`);
-    this.#enter(found.name === undefined ? found.folder.again() : found.folder.child(found.name), '');
+    this.#enter(heldFolder(found), '');
   }
 
   /** The next entries, none at the end. */
@@ -219,26 +238,48 @@ class Listing {
     try {
       const place = level.folder.at(name);
       const stats = lstatSync(place);
+      if (this.#options.followLinks === true && stats.isSymbolicLink()) {
+        this.#takeLinked(path);
+        return true;
+      }
       this.#batch.push(entryOf(path, stats, stats.isSymbolicLink() ? readLink(place) : undefined));
-      if (this.#recursive && stats.isDirectory()) this.#descend(level, name, path);
+      if (this.#options.recursive && stats.isDirectory()) this.#descend(path, () => level.folder.child(name));
     } catch (error) {
       this.#problem(path, error);
     }
     return true;
   }
 
-  #descend(level: Level, name: string, path: string): void {
+  /** What the link at `path` leads to, in its place. It is walked to from the root, like all that is read. */
+  #takeLinked(path: string): void {
+    this.#beneath.reading([...this.#prefix.split('/').slice(0, -1), ...path.split('/')], found => {
+      refuseExcluded(found, this.#options);
+      const entry = entryOf(path, found.stats);
+      if (entry.type !== 'folder' || !this.#options.recursive) {
+        this.#batch.push(entry);
+      } else {
+        this.#descend(path, () => heldFolder(found));
+        // Only now: a link that cannot be entered is a problem alone, and no empty folder. What is in it comes later.
+        this.#batch.push(entry);
+      }
+    });
+  }
+
+  #descend(path: string, open: () => Folder): void {
     const length = this.#prefix.length + path.length;
     const tooLong = length * 3 > MAX_PATH_BYTES && encodeName(this.#prefix + path).length >= MAX_PATH_BYTES;
     if (tooLong || this.#levelsAbove + this.#levels.length >= MAX_PATH_LEVELS)
       throw new LineError('BAD_NAME', `${this.#quote(path)} lies too deep to be listed`);
-    this.#enter(level.folder.child(name), path);
+    this.#enter(open(), path);
   }
 
   #enter(folder: Folder, path: string): void {
     try {
+      const identity = this.#options.followLinks === true ? statSync(folder.self, { bigint: true }) : undefined;
+      if (identity !== undefined && this.#levels.some(level => isSame(level.identity!, identity)))
+        throw new LineError('FORBIDDEN', `${this.#quote(path)} leads back to a folder above it`);
       const dir = opendirSync(folder.self as string, { encoding: 'latin1', bufferSize: BATCH_ENTRIES });
-      this.#levels.push({ folder, dir, path, checkedInRound: this.#round });
+      this.#levels.push({ folder, dir, path, identity, checkedInRound: this.#round });
       folder.checkAfterUse();
     } catch (error) {
       if (this.#levels.at(-1)?.folder === folder) this.#leave();
@@ -266,7 +307,14 @@ interface Level {
   readonly folder: Folder;
   readonly dir: Dir;
   readonly path: string;
+  /** Known where links are followed, to notice one that leads back. */
+  readonly identity: BigIntStats | undefined;
   checkedInRound: number;
+}
+
+/** For the caller to close. */
+function heldFolder({ folder, name }: Found): Folder {
+  return name === undefined ? folder.again() : folder.child(name);
 }
 
 function isFolder(directory: string): boolean {
@@ -285,3 +333,5 @@ function microseconds(stats: Stats): number {
 }
 
 const BATCH_ENTRIES = 256;
+/** What `stat` counts in, whatever the disk does. */
+const STAT_BLOCK_BYTES = 512;

@@ -282,6 +282,10 @@ class PartialFile implements ReceivingFile {
   /** `ended`: closed, with the partial left in place. `gone`: moved to its name or removed. */
   #state: 'receiving' | 'ended' | 'gone' = 'receiving';
   #ending: Promise<BigIntStats> | undefined;
+  /** Behind it nothing was written or kept, nor is anything under way. */
+  #reach: number;
+  /** The last thing before `#reach` is a hole, which the file must still be made long enough for. */
+  #endsInHole = false;
   #failure: LineError | undefined;
 
   constructor(beneath: Beneath, names: readonly string[], opened: OpenPartial) {
@@ -290,16 +294,20 @@ class PartialFile implements ReceivingFile {
     this.#partial = opened.name;
     this.keptBytes = opened.size;
     this.#what = quotePath(names.join('/'));
+    this.#reach = opened.size;
     this.#descriptor = new Descriptor(opened.fd);
   }
 
   async truncate(byteLength: number): Promise<void> {
+    this.#reach = byteLength;
+    this.#endsInHole = false;
     await this.#descriptor.idle();
     translating(this.#what, () => ftruncateSync(this.#descriptor.fd, byteLength));
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
+    this.#reached(position + bytes.length, false);
     try {
       const small = position === 0 && bytes.length <= SMALL_FILE_BYTES;
       await this.#descriptor.writeFully(bytes, position, small);
@@ -309,9 +317,20 @@ class PartialFile implements ReceivingFile {
     }
   }
 
+  /** Where bytes may lie, of an earlier session or of an older version, zeros are written over them. */
+  async writeZeros(byteLength: number, position: number): Promise<void> {
+    const end = position + byteLength;
+    const written = Math.min(end, this.#reach);
+    for (let at = position; at < written; at += ZEROS.length) {
+      await this.write(ZEROS.subarray(0, written - at), at);
+    }
+    this.#reached(end, true);
+  }
+
   async read(target: Uint8Array, position: number): Promise<number> {
     if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
     try {
+      await this.#makeLastHole();
       return await this.#descriptor.readFully(target, position, target.length <= SMALL_FILE_BYTES);
     } catch (error) {
       throw toLineError(error, this.#what);
@@ -324,6 +343,7 @@ class PartialFile implements ReceivingFile {
     try {
       await this.#descriptor.idle();
       if (this.#failure !== undefined) throw this.#failure;
+      await this.#makeLastHole();
       setAttributes(this.#descriptor.fd, options);
       if (options.fsync) await this.#descriptor.flush();
       // Closed before it is moved: Windows moves no file that is open.
@@ -335,6 +355,16 @@ class PartialFile implements ReceivingFile {
       this.#setAside(await this.#end());
       throw toLineError(error, this.#what);
     }
+  }
+
+  #reached(end: number, byHole: boolean): void {
+    if (end <= this.#reach) return;
+    this.#reach = end;
+    this.#endsInHole = byHole;
+  }
+
+  async #makeLastHole(): Promise<void> {
+    if (this.#endsInHole) await this.truncate(this.#reach);
   }
 
   async keep(): Promise<void> {
@@ -520,6 +550,8 @@ function timeForNode(mtimeUs: number): number | Date {
 
 /** Without setuid, setgid and sticky (R-F4). */
 const PERMISSION_BITS = 0o777;
+/** Written from and never into. */
+const ZEROS = new Uint8Array(1024 * 1024);
 const WITHOUT_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 const WITHOUT_MODES = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const WAS_TAKEN_AWAY: ReadonlySet<string> = new Set(['NOT_FOUND', 'FORBIDDEN']);

@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
 import type { Entry, Problem } from './entry.ts';
-import type { ReadStore, SourceFile } from './store.ts';
+import type { ListingOptions, ReadStore, SourceFile } from './store.ts';
 
 /** Whether what is at `path`, relative to the top of what is compared, is left out; with a folder all that is in it. */
 export type Excluder = (path: string, isFolder: boolean) => boolean;
@@ -66,7 +66,7 @@ export function isPartial(path: string): boolean {
   return /\.\d{1,10}-[0-9a-f]{8}\.postern-part$/.test(path);
 }
 
-/** A store without what is left out: who reads it can neither see nor open that. */
+/** A store without what is left out: who reads it can neither see nor open that, nor by any link that leads there. */
 export class FilteredStore implements ReadStore {
   readonly #store: ReadStore;
   readonly #exclude: Excluder;
@@ -77,21 +77,21 @@ export class FilteredStore implements ReadStore {
   }
 
   async stat(path: string): Promise<Entry> {
-    const entry = await this.#store.stat(path);
+    const entry = await this.#store.stat(path, { exclude: this.#exclude });
     this.#check(path, entry.type === 'folder');
     return entry;
   }
 
-  async *list(path: string, options: { recursive: boolean }): AsyncGenerator<readonly (Entry | Problem)[]> {
+  async *list(path: string, options: ListingOptions): AsyncGenerator<readonly (Entry | Problem)[]> {
     this.#check(path, true);
-    for await (const batch of this.#store.list(path, options)) {
+    for await (const batch of this.#store.list(path, { ...options, exclude: this.#exclude })) {
       yield batch.filter(item => !isLeftOut(this.#exclude, path === '' ? item : below(path, item)));
     }
   }
 
   async open(path: string): Promise<SourceFile> {
     this.#check(path, false);
-    return this.#store.open(path);
+    return this.#store.open(path, { exclude: this.#exclude });
   }
 
   #check(path: string, isFolder: boolean): void {

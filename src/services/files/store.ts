@@ -1,4 +1,5 @@
 import type { Entry, Problem } from './entry.ts';
+import type { Excluder } from './exclude.ts';
 
 /**
  * The ports through which the files service reaches a disk. Paths are relative, checked by names.ts before they come
@@ -8,20 +9,36 @@ import type { Entry, Problem } from './entry.ts';
 /** A folder that may be read. Nothing outside it can be reached through it, by any path and any link. */
 export interface ReadStore {
   /** What is at `path`. Links are followed as long as they stay inside; one that leaves is `FORBIDDEN`. */
-  stat(path: string): Promise<Entry>;
+  stat(path: string, options?: LookOptions): Promise<Entry>;
   /**
    * The content of the folder at `path`, streamed in batches without waiting for the whole; a folder comes before what
-   * is in it. Links inside are listed, not followed. What cannot be read is a `Problem` in its place. Paths of entries
-   * are relative to `path`.
+   * is in it. Links inside are listed, unless `followLinks` has what they lead to in their place. What cannot be read is a
+   * `Problem` in its place. Paths of entries are relative to `path`.
    */
-  list(path: string, options: { recursive: boolean }): AsyncIterable<readonly (Entry | Problem)[]>;
+  list(path: string, options: ListingOptions): AsyncIterable<readonly (Entry | Problem)[]>;
   /** Opens the file at `path` for reading; links as with `stat`. Not a plain file: `NOT_A_FILE`. */
-  open(path: string): Promise<SourceFile>;
+  open(path: string, options?: LookOptions): Promise<SourceFile>;
+}
+
+export interface LookOptions {
+  /** What must not be reached, by its own path without links, whichever link leads there: `NOT_FOUND`. */
+  readonly exclude?: Excluder | undefined;
+}
+
+export interface ListingOptions extends LookOptions {
+  readonly recursive: boolean;
+  /**
+   * A link is listed as what it leads to. One that leads out is a `FORBIDDEN` problem, as is one back to a folder above
+   * it; one that leads to nothing is `NOT_FOUND`.
+   */
+  readonly followLinks?: boolean | undefined;
 }
 
 export interface SourceFile {
   /** As it was when opened; `path` is `''`. */
   readonly entry: Entry;
+  /** The disk holds less of it than its size: it may have long runs of zeros. */
+  readonly isSparse?: boolean | undefined;
   /** Fills `target` from `position` and returns how many bytes there were: fewer only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
   /** Throws `CHANGED` if size, time or identity are no longer what they were when the file was opened. */
@@ -85,6 +102,8 @@ export interface ReceivingFile {
   truncate(byteLength: number): Promise<void>;
   /** Writes all of `bytes` at `position`; the buffer is the store's until the promise settles. */
   write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Makes what lies there zeros: a hole behind all that was written or kept so far, if the disk can have one. */
+  writeZeros(byteLength: number, position: number): Promise<void>;
   /** Reads back what was written, as `SourceFile.read`: for comparing it before it gets its name. */
   read(target: Uint8Array, position: number): Promise<number>;
   /**

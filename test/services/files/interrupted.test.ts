@@ -401,6 +401,7 @@ function failingWrites(store: ReceiveStore, path: string, failure: LineError['co
         keptBytes: file.keptBytes,
         truncate: byteLength => file.truncate(byteLength),
         write: () => Promise.reject(new LineError(failure, 'full')),
+        writeZeros: () => Promise.reject(new LineError(failure, 'full')),
         read: (target, position) => file.read(target, position),
         commit: options => file.commit(options),
         keep: () => file.keep(),

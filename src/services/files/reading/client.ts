@@ -1,9 +1,12 @@
 import { LineError } from '../../../errors.ts';
+import type { Channel } from '../../../line/channel.ts';
 import type { Line } from '../../../line/line.ts';
 import { decodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import type { Aead } from '../../../protocol/crypto/provider.ts';
+import type { Compressor } from '../coding/compressor.ts';
+import { encodeCodings } from '../coding/content.ts';
 import { ChunkList, type RemoteChunks } from '../comparing/chunk-list.ts';
 import { chunkMacOf } from '../comparing/chunk-mac.ts';
 import { averageChunkBytes } from '../comparing/chunker.ts';
@@ -12,7 +15,7 @@ import { type Entry, isSameVersion, type Problem } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
 import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from '../messages.ts';
 import { checkPath } from '../names.ts';
-import { Fetcher } from './fetcher.ts';
+import { type FetchedFile, Fetcher } from './fetcher.ts';
 
 /** The asking side of the files service: what can be read at the other end of `line`. */
 export class FilesClient {
@@ -42,7 +45,11 @@ export class FilesClient {
    * to `path` and checked: one that a folder cannot hold is a `Problem`, like what the host could not read.
    */
   async *list(path: string, options: ListOptions = {}): AsyncGenerator<readonly (Entry | Problem)[]> {
-    const request = { ...this.#request(path), recursive: options.recursive === true };
+    const request = {
+      ...this.#request(path),
+      recursive: options.recursive === true,
+      follow: options.followLinks === true,
+    };
     const channel = this.#line.open(KIND.list, request, options);
     try {
       for (;;) {
@@ -160,10 +167,10 @@ export class FilesClient {
   }
 
   /** Many files over one channel, asked for ahead and answered in order. */
-  fetcher(options: FileOptions = {}): Fetcher {
-    return new Fetcher(() =>
-      this.#line.open(KIND.get, this.#offer, { priority: 'interactive', signal: options.signal }),
-    );
+  fetcher({ signal, compressor }: FetchOptions = {}): Fetcher {
+    const request = { ...this.#offer, ...encodeCodings(compressor) };
+    const open = (): Channel => this.#line.open(KIND.get, request, { priority: 'interactive', signal });
+    return new Fetcher(open, compressor);
   }
 }
 
@@ -173,9 +180,16 @@ export interface FileOptions {
 
 export interface ListOptions extends FileOptions {
   readonly recursive?: boolean;
+  /** What links lead to in their place, as far as that lies in the served folder; a link that leads out is a `Problem`. */
+  readonly followLinks?: boolean;
 }
 
-export interface ReadOptions extends FileOptions {
+export interface FetchOptions extends FileOptions {
+  /** Takes content that shrinks compressed, so that its size on the wire tells something of it (SECURITY.md). */
+  readonly compressor?: Compressor | undefined;
+}
+
+export interface ReadOptions extends FetchOptions {
   /** First byte; beyond the end counts as the end. */
   readonly offset?: number;
   /** Bytes at most; default to the end. */
@@ -209,9 +223,14 @@ export interface RemoteLeaves {
   readonly aead: Aead;
 }
 
-async function* streamOf(file: { read(): Promise<Uint8Array | undefined> }, fetcher: Fetcher) {
+async function* streamOf(file: FetchedFile, fetcher: Fetcher): AsyncGenerator<Uint8Array> {
   try {
-    for (let bytes = await file.read(); bytes !== undefined; bytes = await file.read()) yield bytes;
+    for (let content = await file.read(); content !== undefined; content = await file.read()) {
+      if (content instanceof Uint8Array) yield content;
+      else
+        for (let left = content.zeros; left > 0; left -= ZEROS_AT_ONCE)
+          yield new Uint8Array(Math.min(left, ZEROS_AT_ONCE));
+    }
   } finally {
     fetcher.close();
   }
@@ -235,3 +254,4 @@ function notDue(): LineError {
 }
 
 const MAX_ENTRIES_PER_MESSAGE = 10_000;
+const ZEROS_AT_ONCE = 256 * 1024;

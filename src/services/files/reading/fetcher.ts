@@ -1,7 +1,9 @@
 import { LineError } from '../../../errors.ts';
 import { toLineError } from '../../../line/abort.ts';
-import type { Channel } from '../../../line/channel.ts';
+import type { Channel, ChannelItem } from '../../../line/channel.ts';
 import { type JsonObject, readInteger, readText } from '../../../protocol/bytes/json.ts';
+import type { Compressor } from '../coding/compressor.ts';
+import { type Content, decodeBlockHeader, decodeZeros } from '../coding/content.ts';
 import type { Entry } from '../entry.ts';
 import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from '../messages.ts';
 
@@ -12,6 +14,7 @@ import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from '../
  */
 export class Fetcher {
   readonly #openChannel: () => Channel;
+  readonly #compressor: Compressor | undefined;
   #channel: Channel;
   /** Without an answer yet. */
   readonly #asked: Want[] = [];
@@ -19,8 +22,10 @@ export class Fetcher {
   #current: FetchedFile | undefined;
   #wanting: 'more' | 'no more' = 'more';
 
-  constructor(openChannel: () => Channel) {
+  /** With a `compressor`, the request of `openChannel` asks for what it can undo (coding/content.ts). */
+  constructor(openChannel: () => Channel, compressor?: Compressor) {
     this.#openChannel = openChannel;
+    this.#compressor = compressor;
     this.#channel = openChannel();
   }
 
@@ -54,7 +59,7 @@ export class Fetcher {
     const id = readInteger(item, 'id');
     const want = this.#asked.shift();
     if (id !== want?.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
-    this.#current = FetchedFile.fromAnswer(this.#channel, want, item);
+    this.#current = FetchedFile.fromAnswer(this.#channel, want, item, this.#compressor);
     return this.#current;
   }
 
@@ -97,13 +102,21 @@ export class FetchedFile {
   readonly length: number;
   readonly failure: LineError | undefined;
   readonly #channel: Channel;
+  readonly #compressor: Compressor | undefined;
   #received = 0;
+  /** Plain bytes that came in one piece with the end of a compressed block. */
+  #behindBlock: Uint8Array | undefined;
   /** `broken`: the channel failed, or was ended because the host broke a rule. */
   #state: 'open' | 'ended' | { readonly broken: unknown } = 'open';
 
-  static fromAnswer(channel: Channel, want: Want, message: JsonObject): FetchedFile {
+  static fromAnswer(
+    channel: Channel,
+    want: Want,
+    message: JsonObject,
+    compressor: Compressor | undefined,
+  ): FetchedFile {
     const type = readText(message, 't', 16);
-    if (type === 'failed') return new FetchedFile(channel, want.id, NO_ENTRY, 0, 0, decodeFailure(message));
+    if (type === 'failed') return new FetchedFile(channel, want.id, NO_ENTRY, 0, 0, undefined, decodeFailure(message));
     if (type !== 'file') throw new LineError('PROTOCOL', 'a message that is not due');
     const entry = { ...decodeEntry(asObject(message['entry'])), path: '' };
     const offset = readInteger(message, 'offset');
@@ -114,7 +127,7 @@ export class FetchedFile {
     if (entry.type !== 'file' || !isAsked || !isWhole) {
       throw new LineError('PROTOCOL', 'an answer that contradicts itself or the question');
     }
-    return new FetchedFile(channel, want.id, entry, offset, length, undefined);
+    return new FetchedFile(channel, want.id, entry, offset, length, compressor, undefined);
   }
 
   private constructor(
@@ -123,9 +136,11 @@ export class FetchedFile {
     entry: Entry,
     offset: number,
     length: number,
+    compressor: Compressor | undefined,
     failure: LineError | undefined,
   ) {
     this.#channel = channel;
+    this.#compressor = compressor;
     this.id = id;
     this.entry = entry;
     this.offset = offset;
@@ -144,17 +159,20 @@ export class FetchedFile {
   }
 
   /**
-   * The next bytes, which belong to the caller, or `undefined` once all have come and the host has confirmed that the
-   * file did not change. Throws the host's failure, or `MISMATCH` for fewer bytes than announced. More bytes than that
-   * (`MISMATCH` too), and whatever else breaks the rules, end the channel.
+   * The next bytes, which belong to the caller, or how many zeros come next; `undefined` once all have come and the host has
+   * confirmed that the file did not change. Throws the host's failure, or `MISMATCH` for fewer bytes than announced. More
+   * bytes than that (`MISMATCH` too), and whatever else breaks the rules, end the channel.
    */
-  async read(): Promise<Uint8Array | undefined> {
+  async read(): Promise<Content | undefined> {
     if (this.#state === 'ended') return undefined;
     if (this.#state !== 'open') throw this.#state.broken;
     let failure: LineError | undefined;
     try {
-      const item = await this.#channel.read();
-      if (item instanceof Uint8Array) return this.#count(item);
+      const item = await this.#next();
+      if (item instanceof Uint8Array) return this.#counted(item);
+      if (item === undefined) throw new LineError('PROTOCOL', 'the other side ended inside a file');
+      const content = await this.#decodeContent(item);
+      if (content !== undefined) return content;
       failure = this.#decodeEnd(item);
     } catch (thrown) {
       this.#state = { broken: thrown };
@@ -176,16 +194,53 @@ export class FetchedFile {
     }
   }
 
-  #count(bytes: Uint8Array): Uint8Array {
-    this.#received += bytes.length;
-    if (this.#received > this.length) throw new LineError('MISMATCH', 'more bytes came than were announced');
+  async #next(): Promise<ChannelItem | undefined> {
+    const bytes = this.#behindBlock;
+    if (bytes === undefined) return this.#channel.read();
+    this.#behindBlock = undefined;
     return bytes;
   }
 
-  /** What ended the file, if not its last byte. */
-  #decodeEnd(message: JsonObject | undefined): LineError | undefined {
-    if (message === undefined) throw new LineError('PROTOCOL', 'the other side ended inside a file');
+  #counted(bytes: Uint8Array): Uint8Array {
+    this.#count(bytes.length);
+    return bytes;
+  }
+
+  #count(byteLength: number): void {
+    this.#received += byteLength;
+    if (this.#received > this.length) throw new LineError('MISMATCH', 'more bytes came than were announced');
+  }
+
+  /** What a message stands for in place of plain bytes; `undefined` if it ends the file. */
+  async #decodeContent(message: JsonObject): Promise<Content | undefined> {
     if (readInteger(message, 'id') !== this.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
+    const type = readText(message, 't', 16);
+    if (type === 'zeros') {
+      const run = decodeZeros(message);
+      this.#count(run.zeros);
+      return run;
+    }
+    if (type !== 'coded' || this.#compressor === undefined) return undefined;
+    const { byteLength, codedLength } = decodeBlockHeader(message);
+    this.#count(byteLength);
+    return this.#compressor.decompress(await this.#readCoded(codedLength), byteLength);
+  }
+
+  async #readCoded(byteLength: number): Promise<Uint8Array> {
+    const coded = new Uint8Array(byteLength);
+    for (let filled = 0; filled < byteLength; ) {
+      const item = await this.#next();
+      if (!(item instanceof Uint8Array)) throw new LineError('PROTOCOL', 'a compressed block that was not sent whole');
+      const part = item.subarray(0, byteLength - filled);
+      coded.set(part, filled);
+      filled += part.length;
+      if (part.length < item.length) this.#behindBlock = item.subarray(part.length);
+    }
+    return coded;
+  }
+
+  /** What ended the file, if not its last byte. */
+  #decodeEnd(message: JsonObject): LineError | undefined {
     const type = readText(message, 't', 16);
     if (type === 'failed') return decodeFailure(message);
     if (type !== 'end') throw new LineError('PROTOCOL', 'a message that is not due');

@@ -3,10 +3,11 @@ import type { Channel } from '../../../line/channel.ts';
 import type { Line } from '../../../line/line.ts';
 import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { type JsonObject, readText } from '../../../protocol/bytes/json.ts';
+import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Problem } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
-import type { ReadStore, SourceFile } from '../store.ts';
-import { readingKinds } from './sender.ts';
+import type { ListingOptions, ReadStore, SourceFile } from '../store.ts';
+import { type ReadSource, readingKinds } from './sender.ts';
 
 /**
  * What an uploading side lets the host read back: an upload is the host's download of an offer (docs/protocol/
@@ -14,7 +15,7 @@ import { readingKinds } from './sender.ts';
  * name no offer made to their line are refused.
  */
 export class Offers {
-  readonly #offers = new Map<string, { readonly line: Line; readonly store: OfferedStore }>();
+  readonly #offers = new Map<string, Offer>();
   readonly #randomBytes: (length: number) => Uint8Array;
   readonly #kinds;
 
@@ -23,10 +24,13 @@ export class Offers {
     this.#kinds = readingKinds((request, line) => this.#offered(request, line), makeSha256);
   }
 
-  /** Offers `store` to the other end of `line` until `withdraw`; gives the name of the offer. */
-  offer(store: ReadStore, line: Line): string {
+  /**
+   * Offers `store` to the other end of `line` until `withdraw`; gives the name of the offer. Only with a `compressor` does
+   * the other side get anything compressed.
+   */
+  offer(store: ReadStore, line: Line, compressor?: Compressor): string {
     const name = encodeBase64url(this.#randomBytes(16));
-    this.#offers.set(name, { line, store: new OfferedStore(store) });
+    this.#offers.set(name, { line, store: new OfferedStore(store), compressor });
     return name;
   }
 
@@ -43,11 +47,16 @@ export class Offers {
     await handle(channel, line);
   }
 
-  #offered(request: JsonObject, line: Line): ReadStore {
+  #offered(request: JsonObject, line: Line): ReadSource {
     const offer = this.#offers.get(readText(request, 'offer', 64));
     if (offer?.line !== line) throw notOffered();
-    return offer.store;
+    return offer;
   }
+}
+
+interface Offer extends ReadSource {
+  readonly line: Line;
+  readonly store: OfferedStore;
 }
 
 /** A store that can be taken back while it is read. */
@@ -67,7 +76,7 @@ class OfferedStore implements ReadStore {
     return this.#present().stat(path);
   }
 
-  async *list(path: string, options: { recursive: boolean }): AsyncGenerator<readonly (Entry | Problem)[]> {
+  async *list(path: string, options: ListingOptions): AsyncGenerator<readonly (Entry | Problem)[]> {
     for await (const batch of this.#present().list(path, options)) {
       this.#present();
       yield batch;
@@ -78,6 +87,7 @@ class OfferedStore implements ReadStore {
     const file = await this.#present().open(path);
     return {
       entry: file.entry,
+      isSparse: file.isSparse,
       read: async (target, position) => {
         this.#present();
         return file.read(target, position);

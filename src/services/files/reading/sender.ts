@@ -6,6 +6,9 @@ import { type JsonObject, readFlag, readInteger } from '../../../protocol/bytes/
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import type { Service } from '../../service.ts';
 import { Batch } from '../batch.ts';
+import { CodedRange, codingsFor } from '../coding/coded-range.ts';
+import type { Compressor } from '../coding/compressor.ts';
+import { type Codings, decodeCodings } from '../coding/content.ts';
 import { encodeListed } from '../comparing/chunk-list.ts';
 import { type ChunkMac, chunkMacOf } from '../comparing/chunk-mac.ts';
 import { averageChunkBytes, chunksOf } from '../comparing/chunker.ts';
@@ -28,21 +31,22 @@ import { Turns } from '../turns.ts';
 
 /**
  * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
- * store's gate behind it.
+ * store's gate behind it. With a `compressor`, clients that ask for it get compressed what shrinks.
  */
-export function filesHost(store: ReadStore, makeSha256: MakeSha256): Service {
-  const kinds = readingKinds(() => store, makeSha256);
+export function filesHost(store: ReadStore, makeSha256: MakeSha256, compressor?: Compressor): Service {
+  const kinds = readingKinds(() => ({ store, compressor }), makeSha256);
   return {
     name: 'files',
     kinds: Object.fromEntries(Object.entries(kinds).map(([kind, handle]) => [kind, { permission: 'read', handle }])),
   };
 }
 
-/** The handlers of all kinds of channels that read, over the store that `storeOf` finds for a request or refuses. */
+/** The handlers of all kinds of channels that read, over what `sourceOf` finds for a request or refuses. */
 export function readingKinds(
-  storeOf: (request: JsonObject, line: Line) => ReadStore,
+  sourceOf: (request: JsonObject, line: Line) => ReadSource,
   makeSha256: MakeSha256,
 ): ReadingKinds {
+  const storeOf = (request: JsonObject, line: Line): ReadStore => sourceOf(request, line).store;
   const loads = new WeakMap<Line, LineLoad>();
   const loadOf = (line: Line): LineLoad => {
     const load = loads.get(line) ?? new LineLoad();
@@ -52,12 +56,18 @@ export function readingKinds(
   return {
     [KIND.stat]: (channel, line) => sendStat(storeOf(channel.request, line), channel),
     [KIND.list]: (channel, line) => sendList(storeOf(channel.request, line), channel, loadOf(line)),
-    [KIND.get]: (channel, line) => sendFiles(storeOf(channel.request, line), channel, loadOf(line)),
+    [KIND.get]: (channel, line) => sendFiles(sourceOf(channel.request, line), channel, loadOf(line)),
     [KIND.hash]: (channel, line) => sendHash(storeOf(channel.request, line), channel, makeSha256),
     [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request, line), channel, line, loadOf(line)),
     [KIND.chunks]: (channel, line) =>
       sendChunks(storeOf(channel.request, line), channel, line, loadOf(line), makeSha256),
   };
+}
+
+export interface ReadSource {
+  readonly store: ReadStore;
+  /** Without one nothing is compressed, whatever is asked for. */
+  readonly compressor: Compressor | undefined;
 }
 
 export type ReadingKinds = { readonly [kind: string]: (channel: Channel, line: Line) => Promise<void> };
@@ -79,7 +89,8 @@ async function sendList(store: ReadStore, channel: Channel, load: LineLoad): Pro
 
 async function sendEntries(store: ReadStore, channel: Channel, path: string): Promise<void> {
   const batch = new Batch(channel, 'entries');
-  for await (const listed of store.list(path, { recursive: readFlag(channel.request, 'recursive') })) {
+  const recursive = readFlag(channel.request, 'recursive');
+  for await (const listed of store.list(path, { recursive, followLinks: readFlag(channel.request, 'follow') })) {
     for (const item of listed) {
       if ('error' in item) {
         await batch.add({ ...encodePath(item.path), ...encodeFailure(item.error) }, entryWeight(item) + FAILURE_WEIGHT);
@@ -164,23 +175,24 @@ async function sendListOfChunks(file: SourceFile, channel: Channel, mac: ChunkMa
 }
 
 /** Answers wants in their order: `file`, the bytes, `end`; or `failed` at the point where it failed. */
-async function sendFiles(store: ReadStore, channel: Channel, load: LineLoad): Promise<void> {
+async function sendFiles({ store, compressor }: ReadSource, channel: Channel, load: LineLoad): Promise<void> {
   channel.setPriority('bulk');
+  const codings = decodeCodings(channel.request, compressor);
   const sending = load.enterSending();
   const buffers = new BulkBuffers(sending.blockBytes);
   try {
-    await answerWants(store, channel, buffers);
+    await answerWants(store, channel, codings, buffers);
   } finally {
     sending.leave();
   }
 }
 
-async function answerWants(store: ReadStore, channel: Channel, buffers: BulkBuffers): Promise<void> {
+async function answerWants(store: ReadStore, channel: Channel, codings: Codings, buffers: BulkBuffers): Promise<void> {
   for await (const item of channel) {
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes where a want is due');
     const want = decodeWant(item);
     try {
-      await sendFile(store, channel, want, buffers);
+      await sendFile(store, channel, want, codings, buffers);
     } catch (thrown) {
       // A fault of ours ends the channel, where it is also reported. What the store tells concerns this one file, be it as
       // INTERNAL: a disk has more ways to fail than we have names for.
@@ -190,7 +202,13 @@ async function answerWants(store: ReadStore, channel: Channel, buffers: BulkBuff
   }
 }
 
-async function sendFile(store: ReadStore, channel: Channel, want: Want, buffers: BulkBuffers): Promise<void> {
+async function sendFile(
+  store: ReadStore,
+  channel: Channel,
+  want: Want,
+  accepted: Codings,
+  buffers: BulkBuffers,
+): Promise<void> {
   checkPath(want.path, 'posix');
   const file = await store.open(want.path);
   try {
@@ -198,7 +216,9 @@ async function sendFile(store: ReadStore, channel: Channel, want: Want, buffers:
     const start = Math.min(want.offset, size);
     const end = want.length === undefined ? size : Math.min(size, start + want.length);
     await channel.send({ t: 'file', id: want.id, entry: encodeEntry(file.entry), offset: start, length: end - start });
-    await sendRange(file, channel, start, end, buffers);
+    const codings = codingsFor(file, end - start, accepted);
+    if (codings === undefined) await sendRange(file, channel, start, end, buffers);
+    else await new CodedRange(file, channel, want.id, codings).send(start, end, buffers);
     // What verifies a plain transfer: the line, the length, and a source that is still what it was.
     await file.verifyUnchanged();
     await channel.send({ t: 'end', id: want.id });
@@ -234,6 +254,8 @@ async function sendRange(
       return;
     }
     reading = readAt(position, turn);
+    // It is awaited below or in the next round; until then its failure must not count as unhandled.
+    reading.catch(() => {});
     try {
       await channel.write(block);
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import { LineError } from '../../../errors.ts';
 import { abortError, toLineError } from '../../../line/abort.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
+import type { Compressor } from '../coding/compressor.ts';
 import { findInOldVersion, isDeltaWorthIt } from '../comparing/delta.ts';
 import { CHUNK_BYTES, leavesOf } from '../comparing/leaves.ts';
 import { type Range, Ranges } from '../comparing/ranges.ts';
@@ -10,6 +11,7 @@ import { hashFile, type MakeSha256 } from '../hash.ts';
 import type { FilesClient } from '../reading/client.ts';
 import type { FetchedFile, Fetcher } from '../reading/fetcher.ts';
 import type { ReceiveStore, ReceivingFile } from '../store.ts';
+import { Turns } from '../turns.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import {
   backUp,
@@ -60,6 +62,10 @@ export interface DownloadOptions {
   /** Force each file to the disk before it gets its name. */
   readonly fsync?: boolean | undefined;
   readonly makeSha256: MakeSha256;
+  /** Takes content that shrinks compressed, so that its size on the wire tells something of it (SECURITY.md). */
+  readonly compressor?: Compressor | undefined;
+  /** What links lead to comes in their place, as far as it lies in the folder of the other side. */
+  readonly copyLinks?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** `false`: contents of what is there are not compared, because the sender may not know them. Default true. */
   readonly mayCompare?: boolean | undefined;
@@ -145,7 +151,11 @@ class Download {
       makeSha256: options.makeSha256,
       signal: this.#signal,
     };
-    this.#fetcher = files.fetcher({ signal: this.#signal });
+    this.#fetcher = this.#openFetcher();
+  }
+
+  #openFetcher(): Fetcher {
+    return this.#files.fetcher({ signal: this.#signal, compressor: this.#options.compressor });
   }
 
   async run(): Promise<DownloadSummary> {
@@ -189,7 +199,8 @@ class Download {
         await this.#leaveLater(last);
       }
     };
-    for await (const batch of this.#files.list(from, { recursive: true, signal: this.#signal })) {
+    const followLinks = this.#options.copyLinks === true;
+    for await (const batch of this.#files.list(from, { recursive: true, followLinks, signal: this.#signal })) {
       for (const item of batch) {
         if (this.#signal.aborted) throw abortError(this.#signal);
         // A listing of nothing but failures must not run ahead of who is told of them.
@@ -236,6 +247,8 @@ class Download {
       case 'file':
         return this.#planFile(from, to, item, isFree);
       case 'link':
+        if (this.#options.copyLinks === true)
+          throw new LineError('UNSUPPORTED', 'the other side does not follow links');
         return this.#planLink(to, item);
       default:
         throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
@@ -349,7 +362,7 @@ class Download {
 
   /** Goes on with what is here: only what is missing or differs is asked for. */
   async #completeFile(step: FileStep): Promise<void> {
-    const fetcher = this.#files.fetcher({ signal: this.#signal });
+    const fetcher = this.#openFetcher();
     try {
       await this.#completing(step, true, step.entry, async file => {
         const missing = await (step.way === 'delta' ? this.#findChanged(step, file) : this.#findMissing(step, file));
@@ -450,6 +463,11 @@ class Download {
     let position = fetched.offset;
     try {
       for (let bytes = await fetched.read(); bytes !== undefined; bytes = await fetched.read()) {
+        if (!(bytes instanceof Uint8Array)) {
+          await this.#writeZeros(path, file, bytes.zeros, position);
+          position += bytes.zeros;
+          continue;
+        }
         const count = bytes.length;
         if (writing.length >= MAX_WRITES_UNDER_WAY) await writing.shift();
         const write = file.write(bytes, position).finally(() => this.#store.release?.(bytes));
@@ -464,6 +482,19 @@ class Download {
       await Promise.allSettled(writing);
     }
     for (const write of writing) await write;
+  }
+
+  /** A run of any length costs the sender one message, so it must not hold up everybody else here. */
+  async #writeZeros(path: string, file: ReceivingFile, zeros: number, position: number): Promise<void> {
+    const turns = new Turns(this.#signal);
+    for (let done = 0; done < zeros; ) {
+      const count = Math.min(ZEROS_AT_ONCE, zeros - done);
+      await file.writeZeros(count, position + done);
+      done += count;
+      this.#emit({ type: 'progress', path, bytes: count });
+      await this.#told;
+      await turns.after(count);
+    }
   }
 
   /** Compares what lies on this disk, still under its temporary name, with what lies on the host's. */
@@ -500,7 +531,9 @@ class Download {
 /** All bytes of a small file; most often they come in one piece. */
 async function readWhole(fetched: FetchedFile): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for (let bytes = await fetched.read(); bytes !== undefined; bytes = await fetched.read()) pieces.push(bytes);
+  for (let content = await fetched.read(); content !== undefined; content = await fetched.read()) {
+    pieces.push(content instanceof Uint8Array ? content : new Uint8Array(content.zeros));
+  }
   return pieces.length === 1 ? pieces[0]! : concatBytes(...pieces);
 }
 
@@ -515,6 +548,7 @@ const USELESS_AFTER: ReadonlySet<string> = new Set(['CHANGED', 'MISMATCH', 'EXIS
 const MAX_COMPLETED_REMEMBERED = 100_000;
 const MAX_RANGES_AHEAD = 64;
 const MAX_WRITES_UNDER_WAY = 4;
+const ZEROS_AT_ONCE = 64 * 1024 * 1024;
 
 function join(folder: string, name: string): string {
   return folder === '' || name === '' ? folder + name : `${folder}/${name}`;

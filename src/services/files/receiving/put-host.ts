@@ -4,6 +4,7 @@ import type { Line } from '../../../line/line.ts';
 import { type JsonObject, readFlag, readText } from '../../../protocol/bytes/json.ts';
 import type { Permission } from '../../permission.ts';
 import type { Service } from '../../service.ts';
+import type { Compressor } from '../coding/compressor.ts';
 import type { Entry } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
 import { CHANGE_KIND, requestedPath } from '../messages.ts';
@@ -25,6 +26,7 @@ export function filesChangeHost(
   allowed: readonly Permission[],
   makeSha256: MakeSha256,
   nowMs: () => number,
+  compressor?: Compressor,
 ): Service {
   const rightsOf = (granted: ReadonlySet<Permission>): Rights => {
     const may = (permission: Permission): boolean => allowed.includes(permission) && granted.has(permission);
@@ -35,7 +37,8 @@ export function filesChangeHost(
     kinds: {
       [CHANGE_KIND.put]: {
         permission: 'write',
-        handle: (channel, line, granted) => receiveOffer(store, channel, line, rightsOf(granted), makeSha256),
+        handle: (channel, line, granted) =>
+          receiveOffer(store, channel, line, rightsOf(granted), { makeSha256, compressor }),
       },
       [CHANGE_KIND.write]: {
         permission: 'write',
@@ -71,7 +74,7 @@ async function receiveOffer(
   channel: Channel,
   line: Line,
   { mayReplace, mayRead }: Rights,
-  makeSha256: MakeSha256,
+  { makeSha256, compressor }: { readonly makeSha256: MakeSha256; readonly compressor: Compressor | undefined },
 ): Promise<void> {
   const { request } = channel;
   const to = requestedPath(request);
@@ -103,6 +106,8 @@ async function receiveOffer(
       fsync: readFlag(request, 'fsync'),
       leaveFolders: !mayReplace,
       mayCompare: mayRead,
+      copyLinks: readFlag(request, 'follow'),
+      compressor: readFlag(request, 'compress') ? compressor : undefined,
       makeSha256,
       signal: stop.signal,
       onEvent: event => events.tell(event), // A channel that fails is heard of by `listening`.

@@ -2,6 +2,7 @@ import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
 import type { Line } from '../../../line/line.ts';
 import { readInteger, readText } from '../../../protocol/bytes/json.ts';
+import type { Compressor } from '../coding/compressor.ts';
 import { CHANGE_KIND, encodePath } from '../messages.ts';
 import type { Offers } from '../reading/offers.ts';
 import type { ReadStore } from '../store.ts';
@@ -21,7 +22,7 @@ export async function upload(
   request: UploadRequest,
   options: UploadOptions = {},
 ): Promise<DownloadSummary> {
-  const offer = offers.offer(store, line);
+  const offer = offers.offer(store, line, options.compressor);
   const channel = line.open(
     CHANGE_KIND.put,
     {
@@ -32,6 +33,8 @@ export async function upload(
         options.conflict === 'ask' && options.onConflict === undefined ? 'refuse' : (options.conflict ?? 'refuse'),
       checksum: options.checksum === true,
       fsync: options.fsync === true,
+      compress: options.compressor !== undefined,
+      follow: options.copyLinks === true,
     },
     { signal: options.signal },
   );
@@ -139,6 +142,10 @@ export interface UploadOptions {
   readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
   readonly checksum?: boolean | undefined;
   readonly fsync?: boolean | undefined;
+  /** Sends content that shrinks compressed; see `DownloadOptions`. */
+  readonly compressor?: Compressor | undefined;
+  /** As of `DownloadOptions`. */
+  readonly copyLinks?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Hears what happens at the host. Must not throw. */
   readonly onEvent?: ((event: TransferEvent) => void) | undefined;

@@ -1,6 +1,7 @@
 import { LineError } from '../../../errors.ts';
 import { abortError, toLineError } from '../../../line/abort.ts';
 import type { Line } from '../../../line/line.ts';
+import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Problem } from '../entry.ts';
 import { type Excluder, FilteredStore, isLeftOut, isPartial } from '../exclude.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
@@ -29,7 +30,7 @@ export async function syncFromRemote(
   options: SyncOptions,
 ): Promise<SyncSummary> {
   const { from, to } = request;
-  const source = remoteSide(files, from, options);
+  const source = remoteSide(files, from, options, options.copyLinks);
   const target = local === undefined ? NOTHING : localSide(local.read, to, options);
   if (options.dryRun === true) return planSync(source, target, options);
   if (local === undefined) throw new LineError('USAGE', 'there is no folder to write to');
@@ -51,7 +52,7 @@ export async function syncToRemote(
 ): Promise<SyncSummary> {
   const { to } = request;
   const offered = options.exclude === undefined ? store : new FilteredStore(store, options.exclude);
-  const source = localSide(offered, '', options);
+  const source = localSide(offered, '', options, options.copyLinks);
   const target = remoteSide(new FilesClient(line), to, options);
   if (options.dryRun === true) return planSync(source, target, options);
   const summary = await upload(line, offers, offered, request, transferOptions(options));
@@ -75,6 +76,9 @@ export interface SyncOptions {
   /** Compare and verify by SHA-256 of what lies on both disks. */
   readonly checksum?: boolean | undefined;
   readonly fsync?: boolean | undefined;
+  /** These two as of `DownloadOptions`. */
+  readonly compressor?: Compressor | undefined;
+  readonly copyLinks?: boolean | undefined;
   readonly makeSha256: MakeSha256;
   readonly signal?: AbortSignal | undefined;
   /** Must not throw. */
@@ -194,22 +198,23 @@ class Removal {
   }
 }
 
-function transferOptions({ checksum, fsync, makeSha256, signal, onEvent }: SyncOptions) {
-  return { conflict: 'force' as const, checksum, fsync, makeSha256, signal, onEvent };
+function transferOptions({ checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent }: SyncOptions) {
+  return { conflict: 'force' as const, checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent };
 }
 
-function remoteSide(files: FilesClient, base: string, { signal }: SyncOptions): SyncSide {
+/** Links are followed in the source alone. */
+function remoteSide(files: FilesClient, base: string, { signal }: SyncOptions, followLinks = false): SyncSide {
   return {
     stat: () => files.stat(base, { signal }),
-    list: () => files.list(base, { recursive: true, signal }),
+    list: () => files.list(base, { recursive: true, followLinks, signal }),
     sha256: path => files.sha256(join(base, path), { signal }),
   };
 }
 
-function localSide(store: ReadStore, base: string, { makeSha256 }: SyncOptions): SyncSide {
+function localSide(store: ReadStore, base: string, { makeSha256 }: SyncOptions, followLinks = false): SyncSide {
   return {
     stat: () => store.stat(base),
-    list: () => store.list(base, { recursive: true }),
+    list: () => store.list(base, { recursive: true, followLinks }),
     sha256: async path => {
       const file = await store.open(join(base, path));
       try {
