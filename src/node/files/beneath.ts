@@ -29,6 +29,8 @@ import { codeOf } from '../node-errors.ts';
 export class Beneath {
   readonly #root: Folder;
   readonly #recent = new Map<string, Folder>();
+  /** Folders found in place in the batch that is running. */
+  #checked: Set<Folder> | undefined;
   #closed = false;
 
   private constructor(root: Folder) {
@@ -81,6 +83,16 @@ export class Beneath {
     }
     this.#remember(folder);
     return use(folder);
+  }
+
+  /** Runs many uses as one: a held folder that was used lately is asked only once whether it still is in its place. */
+  batch<T>(uses: () => T): T {
+    this.#checked = new Set();
+    try {
+      return uses();
+    } finally {
+      this.#checked = undefined;
+    }
   }
 
   close(): void {
@@ -149,9 +161,11 @@ export class Beneath {
     if (key === '') return root;
     const folder = this.#recent.get(key);
     if (folder === undefined) return undefined;
+    if (this.#checked?.has(folder)) return folder;
     this.#recent.delete(key);
     if (folder.isInPlace()) {
       this.#recent.set(key, folder);
+      if (folder.isHeld) this.#checked?.add(folder);
       return folder;
     }
     folder.close();
@@ -189,6 +203,8 @@ export interface Folder {
   /** The names from the root to here, links resolved. */
   readonly key: string;
   readonly self: Place;
+  /** Whether what is done through `self` and `at` is done in this very folder, wherever it may have gone. */
+  readonly isHeld: boolean;
   /** Where to find `name`, which must be one name, in this folder. */
   at(name: string): Place;
   /** Opens a folder in here; `ENOTDIR` if it is a link or anything else. */
@@ -209,6 +225,7 @@ export interface Folder {
  * one name a call there is free of races, provided it does not follow a link in that name.
  */
 class HeldFolder implements Folder {
+  readonly isHeld = true;
   readonly key: string;
   readonly self: string;
   readonly #fd: number;
@@ -291,6 +308,7 @@ class HeldFolder implements Folder {
  * call land elsewhere. It is noticed right after: nothing read is handed on and nothing more is written.
  */
 class NamedFolder implements Folder {
+  readonly isHeld = false;
   readonly key: string;
   readonly self: Place;
   readonly #parent: NamedFolder | undefined;

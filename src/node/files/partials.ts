@@ -14,7 +14,7 @@ import { encodeName } from '../../protocol/bytes/text.ts';
 import { MAX_NAME_BYTES } from '../../services/files/names.ts';
 import { codeOf } from '../node-errors.ts';
 import { type Folder, fromLatin1 } from './beneath.ts';
-import { NO_FOLLOW } from './read-root.ts';
+import { NO_FOLLOW } from './source-file.ts';
 
 /**
  * Names of files on their way in: `NAME.PID-RANDOM.postern-part` beside NAME. PID is the process that writes it, 0 when

@@ -1,18 +1,7 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  type Dir,
-  fstatSync,
-  lstatSync,
-  opendirSync,
-  openSync,
-  type Stats,
-  statSync,
-} from 'node:fs';
+import { type BigIntStats, type Dir, lstatSync, opendirSync, statSync } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
-import type { Entry, EntryType, Problem } from '../../services/files/entry.ts';
+import type { Entry, Problem } from '../../services/files/entry.ts';
 import {
   checkPath,
   MAX_PATH_BYTES,
@@ -20,10 +9,10 @@ import {
   type NamePlatform,
   quotePath,
 } from '../../services/files/names.ts';
-import type { ListingOptions, LookOptions, ReadStore, SourceFile } from '../../services/files/store.ts';
+import type { ListingOptions, LookOptions, ReadStore, SourceFile, WholeRead } from '../../services/files/store.ts';
 import { toLineError, translating } from '../node-errors.ts';
 import { Beneath, type Folder, type Found, fromLatin1, isSame, readLink, type Walk } from './beneath.ts';
-import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
+import { entryOf, openSource, readWhole } from './source-file.ts';
 
 /** A folder of this machine that may be read; every file that is read goes through here (R-F7). */
 export class ReadRoot implements ReadStore {
@@ -56,6 +45,29 @@ export class ReadRoot implements ReadStore {
     } finally {
       listing.close();
     }
+  }
+
+  async readWhole(
+    paths: readonly string[],
+    target: Uint8Array,
+    options: LookOptions = {},
+  ): Promise<readonly WholeRead[]> {
+    const files: WholeRead[] = [];
+    this.#beneath.batch(() => {
+      for (let room = target; files.length < paths.length; ) {
+        const path = paths[files.length]!;
+        try {
+          const entry = this.#reading(path, options, found => readWhole(found, path, room));
+          if (entry === undefined) return;
+          files.push({ entry });
+          room = room.subarray(entry.size);
+        } catch (error) {
+          files.push({ failure: toLineError(error, quotePath(path)) });
+          return;
+        }
+      }
+    });
+    return files;
   }
 
   async open(path: string, options: LookOptions = {}): Promise<SourceFile> {
@@ -94,89 +106,7 @@ export function openBeneath(directory: string, walk: Walk | undefined): Beneath 
   });
 }
 
-/** Opens what has been found as a plain file. A fifo or a device is not even touched: opening one can have effects. */
-export function openSource(found: Found, path: string): SourceFile {
-  const { folder, name } = found;
-  if (name === undefined || !found.stats.isFile())
-    throw new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
-  // Should it have been swapped for a fifo since, O_NONBLOCK keeps us from waiting for its writer.
-  const fd = openSync(folder.at(name), constants.O_RDONLY | NO_FOLLOW | NO_WAIT);
-  try {
-    folder.checkAfterUse();
-    const stats = fstatSync(fd);
-    // Windows has no O_NOFOLLOW: there what was opened is compared with what was looked at.
-    const isOther = NO_FOLLOW === 0 && (stats.ino !== found.stats.ino || stats.dev !== found.stats.dev);
-    if (isOther) throw new LineError('FORBIDDEN', `${quotePath(path)} was swapped for something else meanwhile`);
-    if (!stats.isFile()) throw new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
-    return new DiskFile(fd, stats, path);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-export function entryOf(path: string, stats: Stats, target?: string): Entry {
-  const type = typeOf(stats);
-  const entry = {
-    path,
-    type,
-    size: type === 'file' ? stats.size : 0,
-    mtimeUs: microseconds(stats),
-    mode: stats.mode & 0o777,
-  };
-  return target === undefined ? entry : { ...entry, target };
-}
-
 export const PLATFORM: NamePlatform = process.platform === 'win32' ? 'windows' : 'posix';
-export const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-const NO_WAIT = constants.O_NONBLOCK ?? 0;
-
-class DiskFile implements SourceFile {
-  readonly entry: Entry;
-  readonly isSparse: boolean;
-  readonly #descriptor: Descriptor;
-  readonly #what: string;
-  readonly #mtimeMs: number;
-  #endedEarly = false;
-
-  constructor(fd: number, stats: Stats, path: string) {
-    this.#descriptor = new Descriptor(fd);
-    this.#what = quotePath(path);
-    this.#mtimeMs = stats.mtimeMs;
-    this.entry = entryOf('', stats);
-    this.isSparse = stats.blocks * STAT_BLOCK_BYTES < stats.size;
-  }
-
-  /** What was added after the file was opened is not read; `verifyUnchanged` tells of it. */
-  async read(target: Uint8Array, position: number): Promise<number> {
-    const { size } = this.entry;
-    const wanted = Math.min(target.length, size - position);
-    if (wanted <= 0) return 0;
-    try {
-      const part = wanted === target.length ? target : target.subarray(0, wanted);
-      const count = await this.#descriptor.readFully(part, position, size <= SMALL_FILE_BYTES);
-      if (count < wanted) this.#endedEarly = true;
-      return count;
-    } catch (error) {
-      throw toLineError(error, this.#what);
-    }
-  }
-
-  async verifyUnchanged(): Promise<void> {
-    // The descriptor holds one file: if another has been moved to its name, what was read still is one whole file.
-    const stats = translating(this.#what, () => fstatSync(this.#descriptor.fd));
-    if (this.#endedEarly || stats.size !== this.entry.size || stats.mtimeMs !== this.#mtimeMs)
-      throw new LineError('CHANGED', `${this.#what} changed while it was read`);
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.#descriptor.close();
-    } catch (error) {
-      throw toLineError(error, this.#what);
-    }
-  }
-}
 
 /** One walk through a folder, depth first; holds the folders from its top down to where it is, and one batch. */
 class Listing {
@@ -321,17 +251,5 @@ function isFolder(directory: string): boolean {
   return statSync(directory).isDirectory();
 }
 
-function typeOf(stats: Stats): EntryType {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'folder';
-  return stats.isSymbolicLink() ? 'link' : 'other';
-}
-
-/** A number of milliseconds is exact to a quarter of a microsecond in our time, so that rounding is exact. */
-function microseconds(stats: Stats): number {
-  return Math.round(stats.mtimeMs * 1000);
-}
-
 const BATCH_ENTRIES = 256;
 /** What `stat` counts in, whatever the disk does. */
-const STAT_BLOCK_BYTES = 512;

@@ -20,7 +20,14 @@ import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
 import type { Entry } from '../../services/files/entry.ts';
 import { checkLinkTarget, checkPath, quotePath } from '../../services/files/names.ts';
-import type { Attributes, ChangeStore, MadeFolder, ReceivingFile, SourceFile } from '../../services/files/store.ts';
+import type {
+  Attributes,
+  ChangeStore,
+  MadeFolder,
+  ReceivingFile,
+  SourceFile,
+  WholeFile,
+} from '../../services/files/store.ts';
 import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
 import {
@@ -42,7 +49,8 @@ import {
   removeSuperseded,
   withFreshName,
 } from './partials.ts';
-import { entryOf, openBeneath, openSource, PLATFORM } from './read-root.ts';
+import { openBeneath, PLATFORM } from './read-root.ts';
+import { entryOf, openSource } from './source-file.ts';
 
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
 export class ReceiveRoot implements ChangeStore {
@@ -164,26 +172,16 @@ export class ReceiveRoot implements ChangeStore {
     );
   }
 
-  async putWhole(path: string, bytes: Uint8Array, options: Attributes & { replace: boolean }): Promise<void> {
-    const names = namesBelowRoot(path);
-    translating(quotePath(path), () =>
-      this.#beneath.writing(names, { make: true }, (folder, name) => {
-        const { fd, name: partialName } = makePartial(folder, name);
-        const partial = folder.at(partialName);
+  async putWhole(files: readonly WholeFile[]): Promise<readonly (LineError | undefined)[]> {
+    return this.#beneath.batch(() =>
+      files.map(file => {
         try {
-          try {
-            writeWhole(fd, bytes);
-            setAttributes(fd, options);
-          } finally {
-            closeSync(fd);
-          }
-          (options.replace ? replaceBy : moveToFreeName)(partial, folder.at(name));
+          const names = namesBelowRoot(file.path);
+          this.#beneath.writing(names, { make: true }, (folder, name) => putWhole(folder, name, file));
+          return undefined;
         } catch (error) {
-          // Made in this very call, so it is ours to remove; once it has its name there is nothing to find.
-          removeIfThere(partial);
-          throw error;
+          return toLineError(error, quotePath(file.path));
         }
-        folder.checkAfterUse();
       }),
     );
   }
@@ -462,6 +460,26 @@ function makeIfMissing(folder: Folder, name: string): boolean {
   }
   folder.checkAfterUse();
   return true;
+}
+
+/** A file in one step of several calls, none of which waits for anybody. */
+function putWhole(folder: Folder, name: string, { bytes, replace, ...attributes }: WholeFile): void {
+  const { fd, name: partialName } = makePartial(folder, name);
+  const partial = folder.at(partialName);
+  try {
+    try {
+      writeWhole(fd, bytes);
+      setAttributes(fd, attributes);
+    } finally {
+      closeSync(fd);
+    }
+    (replace ? replaceBy : moveToFreeName)(partial, folder.at(name));
+  } catch (error) {
+    // Made in this very call, so it is ours to remove; once it has its name there is nothing to find.
+    removeIfThere(partial);
+    throw error;
+  }
+  folder.checkAfterUse();
 }
 
 function writeWhole(fd: number, bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
 import type { Entry, Problem } from './entry.ts';
-import type { ListingOptions, ReadStore, SourceFile } from './store.ts';
+import type { ListingOptions, ReadStore, SourceFile, WholeRead } from './store.ts';
 
 /** Whether what is at `path`, relative to the top of what is compared, is left out; with a folder all that is in it. */
 export type Excluder = (path: string, isFolder: boolean) => boolean;
@@ -89,14 +89,29 @@ export class FilteredStore implements ReadStore {
     }
   }
 
+  async readWhole(paths: readonly string[], target: Uint8Array): Promise<readonly WholeRead[]> {
+    const firstLeftOut = paths.findIndex(path => this.#isLeftOut(path, false));
+    if (firstLeftOut === 0) return [{ failure: leftOut() }];
+    const included = firstLeftOut === -1 ? paths : paths.slice(0, firstLeftOut);
+    return (await this.#store.readWhole?.(included, target, { exclude: this.#exclude })) ?? [];
+  }
+
   async open(path: string): Promise<SourceFile> {
     this.#check(path, false);
     return this.#store.open(path, { exclude: this.#exclude });
   }
 
   #check(path: string, isFolder: boolean): void {
-    if (path !== '' && this.#exclude(path, isFolder)) throw new LineError('NOT_FOUND', 'this was left out');
+    if (this.#isLeftOut(path, isFolder)) throw leftOut();
   }
+
+  #isLeftOut(path: string, isFolder: boolean): boolean {
+    return path !== '' && this.#exclude(path, isFolder);
+  }
+}
+
+function leftOut(): LineError {
+  return new LineError('NOT_FOUND', 'this was left out');
 }
 
 function below(folder: string, item: Entry | Problem): Entry | Problem {

@@ -87,34 +87,6 @@ export function decodeFailure(message: JsonObject): LineError {
   return new LineError(isHostCode(code) ? code : 'INTERNAL', readText(message, 'reason', 1024));
 }
 
-export interface Want {
-  readonly id: number;
-  readonly path: string;
-  readonly offset: number;
-  /** Bytes from `offset`; absent: to the end. */
-  readonly length: number | undefined;
-}
-
-export function encodeWant(want: Want): JsonObject {
-  return {
-    t: 'want',
-    id: want.id,
-    ...encodePath(want.path),
-    offset: want.offset,
-    ...(want.length === undefined ? {} : { length: want.length }),
-  };
-}
-
-export function decodeWant(message: JsonObject): Want {
-  if (readText(message, 't', 16) !== 'want') throw new LineError('PROTOCOL', 'a message that is not due');
-  return {
-    id: readInteger(message, 'id'),
-    path: decodePath(message),
-    offset: hasField(message, 'offset') ? readInteger(message, 'offset') : 0,
-    length: hasField(message, 'length') ? readInteger(message, 'length') : undefined,
-  };
-}
-
 /** A value inside a message that must itself be an object. */
 export function asObject(value: unknown): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -1,3 +1,4 @@
+import type { LineError } from '../../errors.ts';
 import type { Entry, Problem } from './entry.ts';
 import type { Excluder } from './exclude.ts';
 
@@ -16,6 +17,12 @@ export interface ReadStore {
    * `Problem` in its place. Paths of entries are relative to `path`.
    */
   list(path: string, options: ListingOptions): AsyncIterable<readonly (Entry | Problem)[]>;
+  /**
+   * Reads the files at `paths`, of at most `MAX_WHOLE_BYTES` each, into `target`, one behind the other and in order, for as
+   * long as they are small and fit: what it gives may be fewer, even none. A file that changed while it was read has failed,
+   * and a failure is the last of them. A store need not have this way, which holds up everybody else.
+   */
+  readWhole?(paths: readonly string[], target: Uint8Array, options?: LookOptions): Promise<readonly WholeRead[]>;
   /** Opens the file at `path` for reading; links as with `stat`. Not a plain file: `NOT_A_FILE`. */
   open(path: string, options?: LookOptions): Promise<SourceFile>;
 }
@@ -33,6 +40,12 @@ export interface ListingOptions extends LookOptions {
    */
   readonly followLinks?: boolean | undefined;
 }
+
+/** A small file that was read at once, or why it was not; `path` of the entry is `''`. */
+export type WholeRead = { readonly entry: Entry } | { readonly failure: LineError };
+
+/** What is read or written in one step, without a partial that could be gone on with. */
+export const MAX_WHOLE_BYTES = 64 * 1024;
 
 export interface SourceFile {
   /** As it was when opened; `path` is `''`. */
@@ -73,10 +86,10 @@ export interface ReceiveStore {
    */
   create(path: string, options?: { readonly resume?: boolean }): Promise<ReceivingFile>;
   /**
-   * A file that is here whole, in one step: as `create`, `write` and `commit`, and nothing of it stays if that fails. Only
-   * for small files, since it may hold up everybody else; a store need not have this way.
+   * Small files that are here whole, each in one step: as `create`, `write` and `commit`, and nothing of it stays if that
+   * fails. Gives for each, in order, why it failed, if it did. A store need not have this way, which holds up everybody else.
    */
-  putWhole?(path: string, bytes: Uint8Array, options: Attributes & { replace: boolean }): Promise<void>;
+  putWhole?(files: readonly WholeFile[]): Promise<readonly (LineError | undefined)[]>;
   /** Gives what is at `from` another name; nothing that has the new one is replaced (`EXISTS`). */
   move(from: string, to: string): Promise<void>;
 }
@@ -93,6 +106,13 @@ export type MadeFolder = 'new' | 'unfinished' | 'there';
 export interface Attributes {
   readonly mtimeUs: number;
   readonly mode: number;
+}
+
+export interface WholeFile extends Attributes {
+  readonly path: string;
+  /** The caller's; not used any more once the promise has settled. */
+  readonly bytes: Uint8Array;
+  readonly replace: boolean;
 }
 
 export interface ReceivingFile {

@@ -5,6 +5,7 @@ import type { Channel } from '../../../src/line/channel.ts';
 import type { JsonObject } from '../../../src/protocol/bytes/json.ts';
 import { snapshot } from '../../node/files/scene.ts';
 import { bytesOf, code, finalNames, namesBelow, type Served, serve } from './served.ts';
+import { wantsOn } from './wants.ts';
 
 /**
  * A host that speaks the service badly, by intent or by fault. Whatever it says: the client ends with a code, nothing is
@@ -43,10 +44,7 @@ const lists =
 const answers =
   (answer: (channel: Channel, id: number, want: JsonObject) => Promise<void>) =>
   async (channel: Channel): Promise<void> => {
-    for await (const item of channel) {
-      const want = item as JsonObject;
-      await answer(channel, want['id'] as number, want);
-    }
+    for await (const want of wantsOn(channel)) await answer(channel, want.id, want);
   };
 
 const honestAnswer = async (channel: Channel, id: number, content = 'hello'): Promise<void> => {

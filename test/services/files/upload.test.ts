@@ -28,6 +28,7 @@ import type { Permission } from '../../../src/services/permission.ts';
 import { openDescriptors } from '../../node/files/scene.ts';
 import { type Changed, type ChangeOptions, EVERYTHING, serveChanges } from './changed.ts';
 import { bytesOf, code, downloading, namesBelow, serve } from './served.ts';
+import { wantsOn } from './wants.ts';
 
 const MiB = 1024 * 1024;
 
@@ -673,8 +674,7 @@ describe('a hostile client', () => {
         await channel.send({ t: 'done' });
       }
       if (channel.kind === 'files.get') {
-        for await (const want of channel) {
-          const id = (want as { id: number }).id;
+        for await (const { id } of wantsOn(channel)) {
           await channel.send({ t: 'file', id, entry: entry('../../x'), offset: 0, length: 1 });
           await channel.write(Uint8Array.of(1));
           await channel.send({ t: 'end', id });
@@ -712,8 +712,8 @@ describe('a hostile client', () => {
     const all = await offering(async channel => {
       if (channel.kind === 'files.stat') await channel.send({ t: 'entry', entry: entry('') });
       if (channel.kind !== 'files.get') return;
-      for await (const want of channel) {
-        for (const item of answer(want as { id: number })) {
+      for await (const want of wantsOn(channel)) {
+        for (const item of answer(want)) {
           await (item instanceof Uint8Array ? channel.write(item) : channel.send(item));
         }
       }
@@ -805,8 +805,7 @@ describe('a hostile client', () => {
         }
         if (channel.kind !== 'files.get') return;
         let value = 0;
-        for await (const want of channel) {
-          const id = (want as { id: number }).id;
+        for await (const { id } of wantsOn(channel)) {
           value += 1;
           await channel.send({ t: 'file', id, entry: entry('', { mtime_us: value }), offset: 0, length: 1 });
           await channel.write(Uint8Array.of(value));

@@ -1,11 +1,14 @@
 import { LineError } from '../../../errors.ts';
 import { toLineError } from '../../../line/abort.ts';
 import type { Channel, ChannelItem } from '../../../line/channel.ts';
+import { systemClock } from '../../../line/clock.ts';
 import { type JsonObject, readInteger, readText } from '../../../protocol/bytes/json.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import { type Content, decodeBlockHeader, decodeZeros } from '../coding/content.ts';
 import type { Entry } from '../entry.ts';
-import { asObject, decodeEntry, decodeFailure, encodeWant, type Want } from '../messages.ts';
+import { asObject, decodeEntry, decodeFailure, entryWeight } from '../messages.ts';
+import { decodePack, type Pack } from './pack.ts';
+import { encodeWants, isWhole, MAX_WANTS, type Want } from './want.ts';
 
 /**
  * Asks for files over one channel and hands out the answers. Wants go ahead of answers, so that a thousand small files
@@ -18,6 +21,12 @@ export class Fetcher {
   #channel: Channel;
   /** Without an answer yet. */
   readonly #asked: Want[] = [];
+  /** Those of them that have not been sent: wants of one turn of the event loop share a message. */
+  #unsent: Want[] = [];
+  #unsentWeight = 0;
+  #isFlushPlanned = false;
+  /** Files of a pack that have not been handed out. */
+  #packed: FetchedFile[] = [];
   #nextId = 0;
   #current: FetchedFile | undefined;
   #wanting: 'more' | 'no more' = 'more';
@@ -35,14 +44,15 @@ export class Fetcher {
       throw new LineError('USAGE', 'offset and length are whole numbers from 0');
     }
     const want = { id: this.#nextId, path, offset, length };
-    this.#ask(want);
     this.#asked.push(want);
+    this.#ask(want);
     this.#nextId += 1;
     return want.id;
   }
 
   noMoreWants(): void {
     this.#wanting = 'no more';
+    this.#flushWants();
     // As in `#ask`.
     this.#channel.end().catch(() => {});
   }
@@ -50,17 +60,27 @@ export class Fetcher {
   /** The next answer, in the order of the wants; the one before must have been read to its end. */
   async next(): Promise<FetchedFile | undefined> {
     if (this.#current?.isOpen) throw new LineError('USAGE', 'the file before has not been read to its end');
+    if (this.#packed.length > 0) return this.#nextPacked();
     const item = await this.#channel.read();
     if (item === undefined) {
       if (this.#asked.length > 0) throw new LineError('PROTOCOL', 'the other side left a want unanswered');
       return undefined;
     }
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes that nobody asked for');
+    if (readText(item, 't', 16) === 'pack') {
+      await this.#unpack(decodePack(item));
+      return this.#nextPacked();
+    }
     const id = readInteger(item, 'id');
     const want = this.#asked.shift();
     if (id !== want?.id) throw new LineError('PROTOCOL', 'an answer that nobody asked for');
     this.#current = FetchedFile.fromAnswer(this.#channel, want, item, this.#compressor);
     return this.#current;
+  }
+
+  /** Whether the next answer is here already. */
+  get hasNext(): boolean {
+    return this.#packed.length > 0;
   }
 
   /**
@@ -78,6 +98,8 @@ export class Fetcher {
     this.#current = undefined;
     this.#channel.reset();
     this.#channel = this.#openChannel();
+    this.#unsent = [];
+    this.#unsentWeight = 0;
     for (const want of this.#asked) this.#ask(want);
     if (this.#wanting === 'no more') this.noMoreWants();
   }
@@ -88,8 +110,72 @@ export class Fetcher {
   }
 
   #ask(want: Want): void {
+    if (!isWhole(want)) this.#flushWants();
+    const weight = entryWeight(want);
+    if (this.#unsentWeight + weight > MAX_WANTS_WEIGHT || this.#unsent.length === MAX_WANTS) this.#flushWants();
+    this.#unsent.push(want);
+    this.#unsentWeight += weight;
+    if (!isWhole(want)) this.#flushWants();
+    else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      systemClock.soon(() => {
+        this.#isFlushPlanned = false;
+        this.#flushWants();
+      });
+    }
+  }
+
+  #flushWants(): void {
+    if (this.#unsent.length === 0) return;
+    const wants = this.#unsent;
+    this.#unsent = [];
+    this.#unsentWeight = 0;
     // A failure to send is a failure of the channel, which the next answer tells.
-    this.#channel.send(encodeWant(want)).catch(() => {});
+    this.#channel.send(encodeWants(wants)).catch(() => {});
+  }
+
+  #nextPacked(): FetchedFile | undefined {
+    this.#current = this.#packed.shift();
+    return this.#current;
+  }
+
+  /** Takes all of a pack before any of it is handed out: the wants that it answers, and no others, and its bytes. */
+  async #unpack(pack: Pack): Promise<void> {
+    const wants = this.#asked.splice(0, pack.files.length);
+    if (wants.length < pack.files.length || wants[0]?.id !== pack.id || !wants.every(isWhole)) {
+      throw new LineError('PROTOCOL', 'an answer that nobody asked for');
+    }
+    const content = await this.#readPacked(pack);
+    let at = 0;
+    this.#packed = pack.files.map((file, index) => {
+      if ('failure' in file) return FetchedFile.failed(this.#channel, wants[index]!, file.failure);
+      const bytes = content.subarray(at, at + file.entry.size);
+      at += file.entry.size;
+      return FetchedFile.packed(this.#channel, wants[index]!, file.entry, bytes);
+    });
+  }
+
+  async #readPacked({ byteLength, coded }: Pack): Promise<Uint8Array> {
+    if (coded !== undefined && this.#compressor === undefined) {
+      throw new LineError('PROTOCOL', 'a coding that was not asked for');
+    }
+    const content = await this.#readBytes(coded?.codedLength ?? byteLength);
+    return coded === undefined ? content : this.#compressor!.decompress(content, byteLength);
+  }
+
+  /** Exactly so many; most often they come in one piece, which then is not copied. */
+  async #readBytes(byteLength: number): Promise<Uint8Array> {
+    let content: Uint8Array | undefined;
+    for (let filled = 0; filled < byteLength; ) {
+      const item = await this.#channel.read();
+      if (!(item instanceof Uint8Array)) throw new LineError('PROTOCOL', 'a pack that was not sent whole');
+      if (filled + item.length > byteLength) throw new LineError('MISMATCH', 'more bytes came than were announced');
+      if (item.length === byteLength) return item;
+      content ??= new Uint8Array(byteLength);
+      content.set(item, filled);
+      filled += item.length;
+    }
+    return content ?? NO_BYTES;
   }
 }
 
@@ -103,6 +189,8 @@ export class FetchedFile {
   readonly failure: LineError | undefined;
   readonly #channel: Channel;
   readonly #compressor: Compressor | undefined;
+  /** All of it, if it came in a pack. */
+  readonly whole: Uint8Array | undefined;
   #received = 0;
   /** Plain bytes that came in one piece with the end of a compressed block. */
   #behindBlock: Uint8Array | undefined;
@@ -116,7 +204,7 @@ export class FetchedFile {
     compressor: Compressor | undefined,
   ): FetchedFile {
     const type = readText(message, 't', 16);
-    if (type === 'failed') return new FetchedFile(channel, want.id, NO_ENTRY, 0, 0, undefined, decodeFailure(message));
+    if (type === 'failed') return FetchedFile.failed(channel, want, decodeFailure(message));
     if (type !== 'file') throw new LineError('PROTOCOL', 'a message that is not due');
     const entry = { ...decodeEntry(asObject(message['entry'])), path: '' };
     const offset = readInteger(message, 'offset');
@@ -127,26 +215,27 @@ export class FetchedFile {
     if (entry.type !== 'file' || !isAsked || !isWhole) {
       throw new LineError('PROTOCOL', 'an answer that contradicts itself or the question');
     }
-    return new FetchedFile(channel, want.id, entry, offset, length, compressor, undefined);
+    return new FetchedFile(channel, { id: want.id, entry, offset, length, compressor });
   }
 
-  private constructor(
-    channel: Channel,
-    id: number,
-    entry: Entry,
-    offset: number,
-    length: number,
-    compressor: Compressor | undefined,
-    failure: LineError | undefined,
-  ) {
+  static failed(channel: Channel, { id }: Want, failure: LineError): FetchedFile {
+    return new FetchedFile(channel, { id, entry: NO_ENTRY, offset: 0, length: 0, failure });
+  }
+
+  static packed(channel: Channel, { id }: Want, entry: Entry, whole: Uint8Array): FetchedFile {
+    return new FetchedFile(channel, { id, entry, offset: 0, length: entry.size, whole });
+  }
+
+  private constructor(channel: Channel, answer: Answer) {
     this.#channel = channel;
-    this.#compressor = compressor;
-    this.id = id;
-    this.entry = entry;
-    this.offset = offset;
-    this.length = length;
-    this.failure = failure;
-    if (failure !== undefined) this.#state = 'ended';
+    this.#compressor = answer.compressor;
+    this.id = answer.id;
+    this.entry = answer.entry;
+    this.offset = answer.offset;
+    this.length = answer.length;
+    this.whole = answer.whole;
+    this.failure = answer.failure;
+    if (answer.failure !== undefined) this.#state = 'ended';
   }
 
   get isOpen(): boolean {
@@ -166,6 +255,11 @@ export class FetchedFile {
   async read(): Promise<Content | undefined> {
     if (this.#state === 'ended') return undefined;
     if (this.#state !== 'open') throw this.#state.broken;
+    if (this.whole !== undefined) {
+      // The host saw that it did not change before it sent it.
+      this.#state = 'ended';
+      return this.length === 0 ? undefined : this.#counted(this.whole);
+    }
     let failure: LineError | undefined;
     try {
       const item = await this.#next();
@@ -248,6 +342,16 @@ export class FetchedFile {
   }
 }
 
+interface Answer {
+  readonly id: number;
+  readonly entry: Entry;
+  readonly offset: number;
+  readonly length: number;
+  readonly compressor?: Compressor | undefined;
+  readonly whole?: Uint8Array;
+  readonly failure?: LineError;
+}
+
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
@@ -255,3 +359,5 @@ function isCount(value: number): boolean {
 /** About what a fast line carries in one round trip. */
 const MAX_BYTES_SKIPPED_BY_READING = 1024 * 1024;
 const NO_ENTRY: Entry = { path: '', type: 'file', size: 0, mtimeUs: 0, mode: 0 };
+const NO_BYTES = new Uint8Array(0);
+const MAX_WANTS_WEIGHT = 60_000;

@@ -6,7 +6,7 @@ import { type JsonObject, readText } from '../../../protocol/bytes/json.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Problem } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
-import type { ListingOptions, ReadStore, SourceFile } from '../store.ts';
+import type { ListingOptions, ReadStore, SourceFile, WholeRead } from '../store.ts';
 import { type ReadSource, readingKinds } from './sender.ts';
 
 /**
@@ -81,6 +81,11 @@ class OfferedStore implements ReadStore {
       this.#present();
       yield batch;
     }
+  }
+
+  async readWhole(paths: readonly string[], target: Uint8Array): Promise<readonly WholeRead[]> {
+    // Of what was taken back each file is refused on its own.
+    return this.#isWithdrawn ? [] : ((await this.#store.readWhole?.(paths, target)) ?? []);
   }
 
   async open(path: string): Promise<SourceFile> {

@@ -9,13 +9,13 @@ import { Batch } from '../batch.ts';
 import { CodedRange, codingsFor } from '../coding/coded-range.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import { type Codings, decodeCodings } from '../coding/content.ts';
+import { Shrinkage } from '../coding/shrinkage.ts';
 import { encodeListed } from '../comparing/chunk-list.ts';
 import { type ChunkMac, chunkMacOf } from '../comparing/chunk-mac.ts';
 import { averageChunkBytes, chunksOf } from '../comparing/chunker.ts';
 import { leavesOf } from '../comparing/leaves.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
 import {
-  decodeWant,
   encodeEntry,
   encodeFailure,
   encodePath,
@@ -23,11 +23,12 @@ import {
   FAILURE_WEIGHT,
   KIND,
   requestedPath,
-  type Want,
 } from '../messages.ts';
 import { checkPath } from '../names.ts';
 import type { ReadStore, SourceFile } from '../store.ts';
 import { Turns } from '../turns.ts';
+import { encodePack, MAX_PACK_BYTES, MAX_PACK_FILES } from './pack.ts';
+import { decodeWants, isWhole, type Want } from './want.ts';
 
 /**
  * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
@@ -188,17 +189,62 @@ async function sendFiles({ store, compressor }: ReadSource, channel: Channel, lo
 }
 
 async function answerWants(store: ReadStore, channel: Channel, codings: Codings, buffers: BulkBuffers): Promise<void> {
+  const packer = new Packer(store, channel, codings.compressor);
   for await (const item of channel) {
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes where a want is due');
-    const want = decodeWant(item);
-    try {
-      await sendFile(store, channel, want, codings, buffers);
-    } catch (thrown) {
-      // A fault of ours ends the channel, where it is also reported. What the store tells concerns this one file, be it as
-      // INTERNAL: a disk has more ways to fail than we have names for.
-      if (!(thrown instanceof LineError)) throw thrown;
-      await channel.send({ t: 'failed', id: want.id, ...encodeFailure(thrown) });
+    const wants = decodeWants(item);
+    for (let at = 0; at < wants.length; ) {
+      const packed = isWhole(wants[at]!) ? await packer.send(wants.slice(at, at + MAX_PACK_FILES), buffers) : 0;
+      // Large, or alone: as a file of its own.
+      if (packed === 0) await answerWant(store, channel, wants[at]!, codings, buffers);
+      at += Math.max(packed, 1);
     }
+  }
+}
+
+async function answerWant(
+  store: ReadStore,
+  channel: Channel,
+  want: Want,
+  codings: Codings,
+  buffers: BulkBuffers,
+): Promise<void> {
+  try {
+    await sendFile(store, channel, want, codings, buffers);
+  } catch (thrown) {
+    // A fault of ours ends the channel, where it is also reported. What the store tells concerns this one file, be it as
+    // INTERNAL: a disk has more ways to fail than we have names for.
+    if (!(thrown instanceof LineError)) throw thrown;
+    await channel.send({ t: 'failed', id: want.id, ...encodeFailure(thrown) });
+  }
+}
+
+/** Sends small files together. */
+class Packer {
+  readonly #store: ReadStore;
+  readonly #channel: Channel;
+  readonly #shrinkage: Shrinkage | undefined;
+
+  constructor(store: ReadStore, channel: Channel, compressor: Compressor | undefined) {
+    this.#store = store;
+    this.#channel = channel;
+    this.#shrinkage = compressor === undefined ? undefined : new Shrinkage(compressor);
+  }
+
+  /** Answers as many of the wants, from the first on, as go into one pack; tells how many. */
+  async send(wants: readonly Want[], buffers: BulkBuffers): Promise<number> {
+    if (this.#store.readWhole === undefined) return 0;
+    const target = buffers.take(0, Math.min(MAX_PACK_BYTES, buffers.blockBytes));
+    const paths = wants.map(({ path }) => path);
+    const files = await this.#store.readWhole(paths, target);
+    if (files.length === 0) return 0;
+    const byteLength = files.reduce((sum, file) => sum + ('entry' in file ? file.entry.size : 0), 0);
+    const plain = target.subarray(0, byteLength);
+    const coded = await this.#shrinkage?.shrink(plain);
+    const header = coded && { byteLength, codedLength: coded.length };
+    await this.#channel.send(encodePack(wants[0]!.id, files, header));
+    if (byteLength > 0) await this.#channel.write(coded ?? plain);
+    return files.length;
   }
 }
 

@@ -1,6 +1,5 @@
 import { LineError } from '../../../errors.ts';
 import { abortError, toLineError } from '../../../line/abort.ts';
-import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import { findInOldVersion, isDeltaWorthIt } from '../comparing/delta.ts';
 import { CHUNK_BYTES, leavesOf } from '../comparing/leaves.ts';
@@ -10,7 +9,7 @@ import { type Excluder, isLeftOut } from '../exclude.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
 import type { FilesClient } from '../reading/client.ts';
 import type { FetchedFile, Fetcher } from '../reading/fetcher.ts';
-import type { ReceiveStore, ReceivingFile } from '../store.ts';
+import type { ReceiveStore, ReceivingFile, WholeFile } from '../store.ts';
 import { Turns } from '../turns.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import {
@@ -127,6 +126,8 @@ class Download {
   readonly #conflicts: ConflictOptions;
   readonly #steps = new BoundedQueue<Step>(MAX_STEPS_AHEAD);
   readonly #fetcher: Fetcher;
+  /** Small files that came in one pack and are not written yet. */
+  readonly #arrived: WholeFile[] = [];
   /** Ends whatever the planner waits for once the receiver has failed. */
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -307,11 +308,14 @@ class Download {
   async #receive(): Promise<void> {
     for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
       await this.#told;
-      if (step.kind === 'file') {
-        await (step.way === 'plain' ? this.#receiveFile(step) : this.#completeFile(step));
+      if (step.kind === 'file' && step.way === 'plain') {
+        await this.#receiveFile(step);
+        if (!this.#fetcher.hasNext) await this.#putArrived();
         continue;
       }
-      await this.#leaveFolder(step.to, step.entry);
+      await this.#putArrived();
+      if (step.kind === 'file') await this.#completeFile(step);
+      else await this.#leaveFolder(step.to, step.entry);
     }
     // The host's END: nothing came that was not asked for, and the line was there until the last.
     await this.#fetcher.next();
@@ -337,7 +341,13 @@ class Download {
       fetched = await this.#fetcher.next();
       if (fetched === undefined) throw new LineError('PROTOCOL', 'the other side left a want unanswered');
       if (fetched.failure !== undefined) throw fetched.failure;
-      await this.#storeFile(step, fetched);
+      if (fetched.whole === undefined || !this.#canPutWhole(step)) await this.#storeFile(step, fetched);
+      else {
+        if (fetched.entry.size !== step.entry.size) throw changed();
+        const { mtimeUs, mode } = fetched.entry;
+        this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace: step.replace });
+        await fetched.read();
+      }
     } catch (thrown) {
       this.#fail(step.to, thrown);
       // The answers behind this one are still wanted. If the line itself is at fault, this throws.
@@ -346,18 +356,28 @@ class Download {
     }
   }
 
-  async #storeFile(step: FileStep, fetched: FetchedFile): Promise<void> {
-    const { size } = step.entry;
+  #canPutWhole(step: FileStep): boolean {
     const { checksum, fsync } = this.#options;
-    if (size <= MAX_WHOLE_BYTES && this.#store.putWhole !== undefined && !(checksum || fsync || step.backup)) {
-      if (fetched.entry.size !== size) throw changed();
-      const { mtimeUs, mode } = fetched.entry;
-      await this.#store.putWhole(step.to, await readWhole(fetched), { mtimeUs, mode, replace: step.replace });
-      this.#counts.bytes += size;
-      this.#finish(step.to, size, 'received');
-      return;
-    }
+    return this.#store.putWhole !== undefined && !(checksum || fsync || step.backup);
+  }
+
+  async #storeFile(step: FileStep, fetched: FetchedFile): Promise<void> {
     await this.#completing(step, false, fetched.entry, async file => this.#writeAll(step.to, file, fetched));
+  }
+
+  /** Small files that came together are written together. */
+  async #putArrived(): Promise<void> {
+    const arrived = this.#arrived.splice(0);
+    if (arrived.length === 0) return;
+    const failures = await this.#store.putWhole!(arrived);
+    for (const [at, { path, bytes }] of arrived.entries()) {
+      const failure = failures[at];
+      if (failure !== undefined) this.#fail(path, failure);
+      else {
+        this.#counts.bytes += bytes.length;
+        this.#finish(path, bytes.length, 'received');
+      }
+    }
   }
 
   /** Goes on with what is here: only what is missing or differs is asked for. */
@@ -528,22 +548,11 @@ class Download {
   }
 }
 
-/** All bytes of a small file; most often they come in one piece. */
-async function readWhole(fetched: FetchedFile): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for (let content = await fetched.read(); content !== undefined; content = await fetched.read()) {
-    pieces.push(content instanceof Uint8Array ? content : new Uint8Array(content.zeros));
-  }
-  return pieces.length === 1 ? pieces[0]! : concatBytes(...pieces);
-}
-
 function changed(): LineError {
   return new LineError('CHANGED', 'the file changed after it was listed');
 }
 
 const MAX_STEPS_AHEAD = 256;
-/** What is written in one step, without a partial that could be gone on with. */
-const MAX_WHOLE_BYTES = 64 * 1024;
 const USELESS_AFTER: ReadonlySet<string> = new Set(['CHANGED', 'MISMATCH', 'EXISTS']);
 const MAX_COMPLETED_REMEMBERED = 100_000;
 const MAX_RANGES_AHEAD = 64;

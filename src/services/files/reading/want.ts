@@ -1,0 +1,66 @@
+import { LineError } from '../../../errors.ts';
+import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
+import { asObject, decodePath, encodePath } from '../messages.ts';
+
+/** What is asked for in `files.get` (docs/protocol/4-services.md §1). */
+export interface Want {
+  readonly id: number;
+  readonly path: string;
+  readonly offset: number;
+  /** Bytes from `offset`; absent: to the end. */
+  readonly length: number | undefined;
+}
+
+/** Wants of whole files, whose numbers follow each other, or one of a part. */
+export function encodeWants(wants: readonly Want[]): JsonObject {
+  const [want] = wants;
+  if (want === undefined) throw new LineError('USAGE', 'there is nothing to ask for');
+  if (isWhole(want)) return { t: 'wants', id: want.id, paths: wants.map(({ path }) => encodeListedPath(path)) };
+  return {
+    t: 'want',
+    id: want.id,
+    ...encodePath(want.path),
+    offset: want.offset,
+    ...(want.length === undefined ? {} : { length: want.length }),
+  };
+}
+
+export function decodeWants(message: JsonObject): readonly Want[] {
+  const id = readInteger(message, 'id');
+  switch (readText(message, 't', 16)) {
+    case 'want':
+      return [
+        {
+          id,
+          path: decodePath(message),
+          offset: hasField(message, 'offset') ? readInteger(message, 'offset') : 0,
+          length: hasField(message, 'length') ? readInteger(message, 'length') : undefined,
+        },
+      ];
+    case 'wants':
+      return readList(message, 'paths', MAX_WANTS).map((path, at) => ({
+        id: id + at,
+        path: decodeListedPath(path),
+        offset: 0,
+        length: undefined,
+      }));
+    default:
+      throw new LineError('PROTOCOL', 'a message that is not due');
+  }
+}
+
+export function isWhole({ offset, length }: Want): boolean {
+  return offset === 0 && length === undefined;
+}
+
+/** In a list a path is its text, or `{"pathb":…}` where it is none. */
+function encodeListedPath(path: string): string | JsonObject {
+  return path.isWellFormed() ? path : encodePath(path);
+}
+
+function decodeListedPath(value: unknown): string {
+  return decodePath(typeof value === 'string' ? { path: value } : asObject(value));
+}
+
+/** Fixed by the protocol: wants of one message. */
+export const MAX_WANTS = 1024;
