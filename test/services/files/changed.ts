@@ -5,6 +5,7 @@ import type { Line } from '../../../src/line/line.ts';
 import { makeOffers, makeSha256, openOffer } from '../../../src/node/files/folder-service.ts';
 import { ReadRoot } from '../../../src/node/files/read-root.ts';
 import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
+import type { Compressor } from '../../../src/services/files/coding/compressor.ts';
 import type { Offers } from '../../../src/services/files/reading/offers.ts';
 import { filesHost } from '../../../src/services/files/reading/sender.ts';
 import type { DownloadSummary } from '../../../src/services/files/receiving/download.ts';
@@ -50,6 +51,8 @@ export interface ChangeOptions {
   /** Of the login alone. */
   readonly granted?: readonly Permission[];
   readonly changeStore?: (root: ReceiveRoot) => ChangeStore;
+  /** What the host takes compressed content with. */
+  readonly compressor?: Compressor;
   /** Takes the place of the service: a host that does what it likes. */
   readonly host?: (channel: Channel, line: Line) => Promise<void>;
   /** Takes the place of the offers: a client that does what it likes. */
@@ -67,7 +70,7 @@ export async function serveChanges(options: ChangeOptions = {}): Promise<Changed
   const allow = options.allow ?? EVERYTHING;
   const services = [
     filesHost(readRoot, makeSha256),
-    filesChangeHost(options.changeStore?.(store) ?? store, allow, makeSha256, Date.now),
+    filesChangeHost(options.changeStore?.(store) ?? store, allow, makeSha256, Date.now, options.compressor),
   ];
   const faults: unknown[] = [];
   const offers = makeOffers();

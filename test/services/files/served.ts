@@ -7,6 +7,7 @@ import type { Line } from '../../../src/line/line.ts';
 import { makeSha256 } from '../../../src/node/files/folder-service.ts';
 import { ReadRoot } from '../../../src/node/files/read-root.ts';
 import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
+import type { Compressor } from '../../../src/services/files/coding/compressor.ts';
 import { FilesClient } from '../../../src/services/files/reading/client.ts';
 import { filesHost } from '../../../src/services/files/reading/sender.ts';
 import {
@@ -53,6 +54,8 @@ export interface ServeOptions {
   /** What stands between the service and the disk. */
   readonly readStore?: (root: ReadRoot) => ReadStore;
   readonly receiveStore?: (root: ReceiveRoot) => ReceiveStore;
+  /** What the host compresses with. */
+  readonly compressor?: Compressor;
   /** Takes the place of the service: a host that says what it likes. */
   readonly host?: (channel: Channel) => Promise<void>;
 }
@@ -63,7 +66,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   mkdirSync(target);
   const readRoot = await ReadRoot.open(scene.root);
   const receiveRoot = await ReceiveRoot.open(target);
-  const service = filesHost(options.readStore?.(readRoot) ?? readRoot, makeSha256);
+  const service = filesHost(options.readStore?.(readRoot) ?? readRoot, makeSha256, options.compressor);
   const faults: unknown[] = [];
   const { client, server, listener, transports } = await joinedLines({
     onChannel: options.host ?? dispatchChannels([service], ['read']),
