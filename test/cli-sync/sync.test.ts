@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveFolder } from '../../src/node/files/folder-service.ts';
@@ -53,6 +53,22 @@ describe('sync', () => {
     expect(namesBelow(here)).toEqual(['changed', 'extra']);
     expect(await sync('--delete', '--yes', url, join(here, 'a/new/place'))).toMatchObject({ status: 0 });
     expect(namesBelow(join(here, 'a/new/place'))).toEqual(['changed', 'extra']);
+  });
+
+  it('copies what links lead to and compresses, if told to', async () => {
+    mkdirSync(join(there, 'real'));
+    writeFileSync(join(there, 'real/text'), 'again and again '.repeat(100_000));
+    symlinkSync('real', join(there, 'link'));
+    const told = ['--copy-links', '--compress', 'auto'];
+    expect(await sync(...told, url, join(here, 'a'))).toMatchObject({ status: 0 });
+    expect(namesBelow(join(here, 'a'))).toEqual(['link/', 'link/text', 'real/', 'real/text']);
+    symlinkSync('../there', join(here, 'a/out'));
+    const up = await sync(...told, join(here, 'a'), `${url}copy`);
+    expect(up.status).toBe(3);
+    expect(up.stderr).toContain('out');
+    expect(namesBelow(join(there, 'copy'))).toEqual(['link/', 'link/text', 'real/', 'real/text']);
+    expect(readFileSync(join(there, 'copy/link/text')).equals(readFileSync(join(there, 'real/text')))).toBe(true);
+    expect((await sync('--compress', 'always', url, here)).status).toBe(2);
   });
 
   it('tells with -n what it would do, and does nothing', async () => {

@@ -1,9 +1,6 @@
 import { LineError } from '../../errors.ts';
-import type { Entry, Problem } from './entry.ts';
+import type { Entry, Excluder, Problem } from './entry.ts';
 import type { ListingOptions, ReadStore, SourceFile, WholeRead } from './store.ts';
-
-/** Whether what is at `path`, relative to the top of what is compared, is left out; with a folder all that is in it. */
-export type Excluder = (path: string, isFolder: boolean) => boolean;
 
 /**
  * Patterns in the manner of .gitignore, the last one that matches counts: `*` and `?` stand for anything but `/`, `**` for

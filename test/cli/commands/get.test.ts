@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, open, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
@@ -64,6 +64,27 @@ describe('get puts', () => {
       there: ['notes.txt'],
     });
     expect(await readFile(join(cwd, 'notes.txt'), 'utf8')).toBe(NOTES);
+  });
+
+  it('a sparse and a compressed file, and what links lead to', async () => {
+    const share = (name: string) => join(served.share, 'linked', name);
+    await mkdir(share(''));
+    onTestFinished(() => rm(share(''), { recursive: true }));
+    const text = 'again and again '.repeat(100_000);
+    await writeFile(share('text'), text);
+    const sparse = await open(share('sparse'), 'w');
+    await sparse.truncate(30_000_000);
+    await sparse.close();
+    await symlink('text', share('link'));
+    await symlink('/etc/passwd', share('out'));
+    const { status, stderr, cwd, there } = await get(['--compress', 'auto', '--copy-links', url('linked')]);
+    expect(status).toBe(3);
+    expect(stderr).toContain('linked/out');
+    expect(there).toEqual(['linked/link', 'linked/sparse', 'linked/text']);
+    expect(await readFile(join(cwd, 'linked/link'), 'utf8')).toBe(text);
+    expect((await readFile(join(cwd, 'linked/sparse'))).equals(Buffer.alloc(30_000_000))).toBe(true);
+    const streamed = await served.run(['get', '--compress=auto', url('linked/sparse'), '-', '--length', '1000000']);
+    expect(streamed.stdout).toBe('\0'.repeat(1_000_000));
   });
 
   it('a file under another name', async () => {

@@ -49,6 +49,48 @@ describe.each(WALKS)('ReceiveRoot, walking by %s', walk => {
     expect(after).toEqual(outside);
   });
 
+  test('zeros are a hole where nothing was, and are written over what was', async () => {
+    const size = 3 * 1024 * 1024;
+    const file = await root.create('f');
+    await file.write(Buffer.alloc(size, 7), 0);
+    await file.writeZeros(2 * size, size);
+    await file.write(Buffer.from('tail'), 3 * size);
+    await file.writeZeros(size - 2, 1);
+    await file.writeZeros(size, 3 * size + 4);
+    const whole = Buffer.alloc(4 * size + 4);
+    whole[0] = 7;
+    whole[size - 1] = 7;
+    whole.write('tail', 3 * size);
+    const read = Buffer.alloc(whole.length + 1);
+    expect(await file.read(read, 0)).toBe(whole.length);
+    await file.commit(PLAIN);
+    expect(readFileSync(at('f')).equals(whole)).toBe(true);
+    if (process.platform === 'linux') expect(statSync(at('f')).blocks * 512).toBeLessThan(1.5 * size);
+  });
+
+  test('a file that ends in zeros has its size also when nobody reads it back', async () => {
+    for (const name of ['hole', 'after-data']) {
+      const file = await root.create(name);
+      if (name !== 'hole') await file.write(Buffer.from('data'), 0);
+      await file.writeZeros(100_000, name === 'hole' ? 0 : 4);
+      await file.commit(PLAIN);
+    }
+    expect(readFileSync(at('hole')).equals(Buffer.alloc(100_000))).toBe(true);
+    expect(readFileSync(at('after-data')).equals(Buffer.concat([Buffer.from('data'), Buffer.alloc(100_000)]))).toBe(
+      true,
+    );
+  });
+
+  test('zeros over the bytes of a partial are zeros', async () => {
+    writeFileSync(at('f.0-0123abcd.postern-part'), 'old bytes that lie here', { mode: 0o600 });
+    const file = await root.create('f', { resume: true });
+    await file.writeZeros(5, 4);
+    await file.writeZeros(30, 10);
+    await file.commit(PLAIN);
+    const expected = Buffer.concat([Buffer.from('old \0\0\0\0\0 '), Buffer.alloc(30)]);
+    expect(readFileSync(at('f')).equals(expected)).toBe(true);
+  });
+
   test('opens a folder, and makes it only if told to', async () => {
     writeFileSync(at('file'), '');
     await expect(ReceiveRoot.open(at('missing'), { walk })).rejects.toEqual(code('NOT_FOUND'));

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { makeOffers, makeSha256, serveFolder } from '../../../src/node/files/folder-service.ts';
@@ -163,6 +163,60 @@ describe.each(['down', 'up'] as const)('syncing %s', direction => {
     const { summary } = await sync({ delete: true });
     expect(summary).toMatchObject({ failed: 1, removed: 0 });
     expect(existsSync(join(target, 'gone'))).toBe(true);
+  });
+
+  test('with links copied has what they lead to, plans it so, and removes what neither has', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { 'real/file': 'real', other: '' });
+    fill(target, { gone: '', 'link/gone': '', '../outside/file': 'stays' });
+    symlinkSync('real', join(source, 'link'));
+    symlinkSync('real/file', join(source, 'to-file'));
+    symlinkSync('../outside', join(target, 'out'));
+    const options = { copyLinks: true, delete: true };
+    const dry = await sync({ ...options, dryRun: true });
+    expect(planned(dry.events)).toEqual(
+      [
+        'new link/file',
+        'new other',
+        'new real',
+        'new real/file',
+        'new to-file',
+        'remove gone',
+        'remove link/gone',
+        'remove out',
+      ].sort(),
+    );
+    const { summary } = await sync(options);
+    expect(summary).toEqual(dry.summary);
+    expect(namesBelow(target)).toEqual(['link/', 'link/file', 'other', 'real/', 'real/file', 'to-file']);
+    expect(readFileSync(join(target, 'to-file'), 'utf8')).toBe('real');
+    expect(lstatSync(join(target, 'link')).isDirectory()).toBe(true);
+    expect(existsSync(join(target, '../outside/file'))).toBe(true);
+    expect((await sync(options)).summary).toMatchObject({ received: 0, identical: 4, removed: 0, failed: 0 });
+  });
+
+  test.each([
+    ['out', '../outside'],
+    ['round', '.'],
+    ['nowhere', 'nothing'],
+  ])('with links copied removes nothing where one leads %s', async (_, to) => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { file: '' });
+    fill(target, { gone: '' });
+    symlinkSync(to, join(source, 'link'));
+    const { summary } = await sync({ copyLinks: true, delete: true });
+    expect(summary).toMatchObject({ received: 1, failed: 1, removed: 0 });
+    expect(namesBelow(target)).toEqual(['file', 'gone']);
+  });
+
+  test('with links copied sends nothing of what is left out', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { 'private/key': 'secret', file: '' });
+    symlinkSync('private/key', join(source, 'link'));
+    const { summary } = await sync({ copyLinks: true, exclude: excluder(['private/']) });
+    // Here what a link of the other side leads to is known to that side alone, and it may be read there in any case.
+    expect(summary).toMatchObject({ failed: direction === 'up' ? 1 : 0 });
+    expect(namesBelow(target)).toEqual(direction === 'up' ? ['file'] : ['file', 'link']);
   });
 
   test('a dry run says what a run then does, and changes nothing', async () => {
