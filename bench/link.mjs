@@ -10,6 +10,7 @@ import { moveRounds, startMovers } from './movers.mjs';
 
 const ONE_WAY_MS = 50;
 const MEGABITS = 200;
+const BYTES_PER_SECOND = (MEGABITS * 1e6) / 8;
 const FOLDERS = 10;
 const BYTES = 4096;
 const ROUNDS = 3;

@@ -82,14 +82,14 @@ const up = new Bottleneck();
 const down = new Bottleneck();
 
 const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, client => {
-  const target = new Socket({ allowHalfOpen: true });
+  const target = new Socket({ allowHalfOpen: true, noDelay: true });
   new Way(client, target, up);
   new Way(target, client, down);
   // What breaks at one end breaks at the other, whatever is under way.
   client.on('error', () => target.destroy());
   target.on('error', () => client.destroy());
   setTimeout(() => client.resume(), 2 * delayMs);
-  setTimeout(() => target.connect({ port, host: '127.0.0.1', noDelay: true }), 3 * delayMs);
+  setTimeout(() => target.connect({ port, host: '127.0.0.1' }), 3 * delayMs);
 });
 server.listen(0, '127.0.0.1', () => process.send(server.address().port));
 process.on('disconnect', () => process.exit());
