@@ -21,6 +21,8 @@ import {
 
 const FOLDERS = 100;
 const IDLE_LINES = 500;
+/** A million files take a while. */
+const MAX_MOVE_MS = 1_800_000;
 
 export async function memory(folder) {
   const gib = Number(process.env.POSTERN_BENCH_GIB ?? 2);
@@ -67,6 +69,7 @@ async function smallFiles(folder, files) {
 }
 
 async function hugeTree(folder, entries) {
+  if (entries === 0) return [];
   const folders = Math.ceil(entries / 1000);
   const what = `${entries} empty files in ${folders} folders`;
   mkdirSync(folder);
@@ -96,7 +99,7 @@ async function peaks(folder, what, argumentsOf) {
           ...['--import', new URL('./print-peak.mjs', import.meta.url).href, POSTERN],
           ...argumentsOf(path => `postern://127.0.0.1:${server.port}/${path}`),
         ],
-        { env: { ...posternEnvironment(folder, PASSPHRASE), BENCH_PEAK_FILE: peakFile } },
+        { timeout: MAX_MOVE_MS, env: { ...posternEnvironment(folder, PASSPHRASE), BENCH_PEAK_FILE: peakFile } },
       ),
     );
     if (process.env.POSTERN_BENCH_VERBOSE) console.error(what, seconds.toFixed(2));
