@@ -1,8 +1,19 @@
 // One big file, file to new file, over loopback: postern and every peer that is installed, in turn, on the same file.
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, createReadStream, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { busySeconds, findProgram, freePort, median, postern, run, startPostern, table, timed } from './measure.mjs';
+import {
+  busySeconds,
+  findProgram,
+  freePort,
+  makeFile,
+  median,
+  postern,
+  run,
+  startPostern,
+  table,
+  timed,
+} from './measure.mjs';
 import { hasSshd, sshClients, startNginx, startSshd } from './peers.mjs';
 
 export async function bulk(folder) {
@@ -95,17 +106,6 @@ async function posternPeers(folder, share) {
     { name: 'postern', move: to => postern(folder, 'get', '-q', at(file), to), stop: server.stop },
     { name: 'postern, put', move: to => postern(folder, 'put', '-q', file, at(to)), stop: server.stop },
   ];
-}
-
-/** Content that does not compress. */
-function makeFile(path, bytes) {
-  const block = randomBytes(16 * 2 ** 20);
-  const file = openSync(path, 'w');
-  for (let written = 0; written < bytes; written += block.length) {
-    block.writeUInt32BE(written / block.length, 0);
-    writeSync(file, block, 0, Math.min(block.length, bytes - written));
-  }
-  closeSync(file);
 }
 
 async function sha256(path) {

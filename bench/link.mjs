@@ -1,11 +1,9 @@
 // A long way: 100 ms there and back, 200 Mbit/s each way (slow-link.mjs), for postern and for ssh alike.
 import { fork } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeTree, median, postern, stopped, table, timed, untilExit } from './measure.mjs';
+import { makeFile, makeTree, median, postern, stopped, table, timed, untilExit } from './measure.mjs';
 import { moveRounds, startMovers } from './movers.mjs';
 
 const ONE_WAY_MS = 50;
@@ -21,7 +19,7 @@ export async function link(folder) {
   const ends = { here: join(folder, 'here'), there: join(folder, 'there') };
   for (const end of Object.values(ends)) {
     await makeTree(join(end, 'tree'), FOLDERS, files, BYTES);
-    writeFileSync(join(end, 'big'), randomBytes(bigBytes));
+    makeFile(join(end, 'big'), bigBytes);
   }
   const links = [];
   const { base, movers } = await startMovers(folder, ends, async port => {

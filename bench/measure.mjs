@@ -1,7 +1,8 @@
 // What the suites share: running things, medians, CPU time, tables.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -144,4 +145,15 @@ export function makeTree(root, folders, files, bytes) {
     fileURLToPath(new URL('./make-tree.mjs', import.meta.url)),
     ...[root, folders, files, bytes].map(String),
   ]);
+}
+
+/** A file whose content does not compress. */
+export function makeFile(path, bytes) {
+  const block = randomBytes(16 * 2 ** 20);
+  const file = openSync(path, 'w');
+  for (let written = 0; written < bytes; written += block.length) {
+    block.writeUInt32BE(written / block.length, 0);
+    writeSync(file, block, 0, Math.min(block.length, bytes - written));
+  }
+  closeSync(file);
 }

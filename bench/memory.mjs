@@ -1,12 +1,13 @@
 // Memory: the peak of each end while a large file, many small ones or a huge tree move, and what an idle line costs.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLine } from '../dist/line/connect.js';
 import { dialTcp, nodeCrypto, stretchPassphrase } from '../dist/node/index.js';
 import {
+  makeFile,
   makeTree,
   PASSPHRASE,
   POSTERN,
@@ -46,9 +47,7 @@ export async function memory(folder) {
 async function bigFile(folder, gib) {
   mkdirSync(join(folder, 'share'), { recursive: true });
   const path = join(folder, 'share/big');
-  const file = openSync(path, 'w');
-  ftruncateSync(file, gib * 2 ** 30);
-  closeSync(file);
+  makeFile(path, Math.round(gib * 2 ** 30));
   const got = join(folder, 'got');
   const rows = [await peaks(folder, `get of ${gib} GiB`, at => ['get', '-q', at('big'), got])];
   rmSync(got);
