@@ -1,27 +1,27 @@
 // One big file, file to new file, over loopback: postern and every peer that is installed, in turn, on the same file.
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, createReadStream, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import {
   busySeconds,
   findProgram,
   freePort,
+  makeFile,
   median,
-  PASSPHRASE,
-  POSTERN,
-  posternEnvironment,
+  postern,
   run,
   startPostern,
   table,
+  timed,
 } from './measure.mjs';
-import { startNginx, startSshd } from './peers.mjs';
+import { hasSshd, sshClients, startNginx, startSshd } from './peers.mjs';
 
 export async function bulk(folder) {
   const gib = Number(process.env.POSTERN_BENCH_GIB ?? 2);
   const rounds = Number(process.env.POSTERN_BENCH_ROUNDS ?? 5);
-  const share = join(folder, 'share');
-  const target = join(folder, 'target');
-  mkdirSync(share);
+  const share = join(folder, 'files/share');
+  const target = join(folder, 'files/target');
+  mkdirSync(share, { recursive: true });
   const bytes = Math.round(gib * 2 ** 30);
   makeFile(join(share, 'big'), bytes);
   const digest = await sha256(join(share, 'big'));
@@ -34,9 +34,7 @@ export async function bulk(folder) {
         rmSync(target, { recursive: true, force: true });
         mkdirSync(target);
         const cpu = busySeconds();
-        const start = performance.now();
-        await peer.fetch(join(target, 'big'));
-        const seconds = (performance.now() - start) / 1000;
+        const seconds = await timed(() => peer.move(join(target, 'big')));
         if (process.env.POSTERN_BENCH_VERBOSE) console.error(peer.name, seconds.toFixed(2));
         if (round > 0)
           results.get(peer.name).push({ rate: bytes / 1e9 / seconds, cpu: (busySeconds() - cpu) / (bytes / 1e9) });
@@ -47,15 +45,16 @@ export async function bulk(folder) {
     for (const peer of peers) await peer.stop();
   }
   const rate = name => median(results.get(name).map(result => result.rate));
-  const scp = results.has('scp') ? rate('scp') : undefined;
+  const ofScp = name => {
+    const peer = name.endsWith(', put') ? 'scp, put' : 'scp';
+    return results.has(peer) ? (rate(name) / rate(peer)).toFixed(2) : '';
+  };
   const rows = peers.map(({ name }) => [
     name,
     rate(name).toFixed(2),
-    scp === undefined ? '' : (rate(name) / scp).toFixed(2),
+    ofScp(name),
     median(results.get(name).map(result => result.cpu)).toFixed(2),
   ]);
-  rmSync(share, { recursive: true });
-  rmSync(target, { recursive: true, force: true });
   return [
     `One file of ${gib} GiB, file to new file in memory, medians of ${rounds} interleaved rounds, start of the client included:`,
     '',
@@ -67,24 +66,22 @@ export async function bulk(folder) {
 const FASTEST = ['-c', 'aes128-gcm@openssh.com'];
 
 async function startPeers(folder, share) {
-  const peers = [await posternPeer(folder, share)];
-  const sshd = findProgram('sshd') && findProgram('ssh-keygen') ? await startSshd(folder) : undefined;
-  if (sshd !== undefined) {
-    const scp = (name, options) => ({
-      name,
-      fetch: to => {
-        const from = `127.0.0.1:${join(share, 'big')}`;
-        return run('scp', [...options, ...sshd.options, '-q', '-P', String(sshd.port), from, to]);
-      },
-      stop: sshd.stop,
-    });
-    peers.push(scp('scp', []), scp('scp, its fastest cipher (aes128-gcm)', FASTEST));
+  const peers = await posternPeers(folder, share);
+  const file = join(share, 'big');
+  if (hasSshd()) {
+    const sshd = await startSshd(folder);
+    const { at, scp } = sshClients(sshd);
+    peers.push(
+      { name: 'scp', move: to => scp([at(file), to]), stop: sshd.stop },
+      { name: 'scp, put', move: to => scp([file, at(to)]), stop: sshd.stop },
+      { name: 'scp, its fastest cipher (aes128-gcm)', move: to => scp([...FASTEST, at(file), to]), stop: sshd.stop },
+    );
     if (findProgram('rsync')) {
-      const shell = ['ssh', ...FASTEST, ...sshd.options, '-p', String(sshd.port)].join(' ');
+      const fast = sshClients({ ...sshd, options: [...FASTEST, ...sshd.options] });
       peers.push({
         name: 'rsync over ssh, aes128-gcm',
-        fetch: to => run('rsync', ['-a', '--whole-file', '-e', shell, `127.0.0.1:${join(share, 'big')}`, to]),
-        stop: async () => {},
+        move: to => fast.rsync('--whole-file', at(file), to),
+        stop: sshd.stop,
       });
     }
   }
@@ -92,34 +89,23 @@ async function startPeers(folder, share) {
     const nginx = await startNginx(folder, share, await freePort());
     peers.push({
       name: 'nginx TLS 1.3 + curl',
-      fetch: to => run('curl', ['-sSk', '--tlsv1.3', '-o', to, `https://127.0.0.1:${nginx.port}/big`]),
+      move: to => run('curl', ['-sSk', '--tlsv1.3', '-o', to, `https://127.0.0.1:${nginx.port}/big`]),
       stop: nginx.stop,
     });
   }
   return peers;
 }
 
-async function posternPeer(folder, share) {
-  const { child, port } = await startPostern(folder, share, PASSPHRASE);
-  const options = { env: posternEnvironment(folder, PASSPHRASE) };
-  return {
-    name: 'postern',
-    fetch: to => run(process.execPath, [POSTERN, 'get', '-q', `postern://127.0.0.1:${port}/big`, to], options),
-    stop: async () => {
-      child.kill();
-    },
-  };
-}
-
-/** Content that does not compress. */
-function makeFile(path, bytes) {
-  const block = randomBytes(16 * 2 ** 20);
-  const file = openSync(path, 'w');
-  for (let written = 0; written < bytes; written += block.length) {
-    block.writeUInt32BE(written / block.length, 0);
-    writeSync(file, block, 0, Math.min(block.length, bytes - written));
-  }
-  closeSync(file);
+/** The folder that is served holds both the file and where it is put. */
+async function posternPeers(folder, share) {
+  const served = dirname(share);
+  const server = await startPostern(folder, served);
+  const at = path => `postern://127.0.0.1:${server.port}/${relative(served, path)}`;
+  const file = join(share, 'big');
+  return [
+    { name: 'postern', move: to => postern(folder, 'get', '-q', at(file), to), stop: server.stop },
+    { name: 'postern, put', move: to => postern(folder, 'put', '-q', file, at(to)), stop: server.stop },
+  ];
 }
 
 async function sha256(path) {

@@ -2,15 +2,16 @@
 //
 //   npm run bench                    everything
 //   npm run bench -- bulk memory     only these
-//   POSTERN_BENCH_GIB=0.25           size of the bulk file; POSTERN_BENCH_ROUNDS=5, POSTERN_BENCH_DIR=/dev/shm
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { bulk } from './bulk.mjs';
+import { link } from './link.mjs';
 import { login } from './login.mjs';
+import { many } from './many.mjs';
 import { memory } from './memory.mjs';
 
-const suites = { bulk, login, memory };
+const suites = { bulk, many, link, login, memory };
 const wanted = process.argv.slice(2).filter(name => !name.startsWith('-'));
 const unknown = wanted.find(name => !Object.hasOwn(suites, name));
 if (unknown !== undefined) {
@@ -20,15 +21,20 @@ if (unknown !== undefined) {
 
 const base = process.env.POSTERN_BENCH_DIR ?? (platform() === 'linux' ? '/dev/shm' : undefined);
 const folder = mkdtempSync(join(base ?? (await import('node:os')).tmpdir(), 'postern-bench-'));
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+// Children are killed before this (measure.mjs); one of them may still be dying.
+process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 process.on('SIGINT', () => process.exit(130));
+process.on('SIGTERM', () => process.exit(143));
 
 const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${arch()}, Node ${process.version}`;
 const report = [`Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}.`, ''];
 console.log(report[0]);
 for (const [name, suite] of Object.entries(suites)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const lines = await suite(folder);
+  const home = join(folder, name);
+  mkdirSync(home);
+  const lines = await suite(home);
+  rmSync(home, { recursive: true, maxRetries: 5 });
   console.log(`\n${lines.join('\n')}`);
   report.push(...lines, '');
 }

@@ -1,6 +1,8 @@
 // What the suites share: running things, medians, CPU time, tables.
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { accessSync, closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,20 +28,55 @@ export function findProgram(name) {
   return undefined;
 }
 
-/** Runs a program to its end; rejects when it fails. */
+/** Runs a program to its end, for ten minutes at most; resolves with its output, rejects when it fails. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], ...options });
-    let errors = '';
-    child.stderr?.setEncoding('utf8').on('data', text => {
-      errors += text;
-    });
+    const bounds = { timeout: MAX_RUN_MS, killSignal: 'SIGKILL' };
+    const child = untilExit(spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...bounds, ...options }));
+    const texts = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr']) {
+      child[name]?.setEncoding('utf8').on('data', text => {
+        texts[name] += text;
+      });
+    }
     child.once('error', reject);
     child.once('close', (status, signal) => {
-      if (status === 0) resolve();
-      else reject(new Error(`${command} ended with ${status ?? signal}: ${errors.slice(-500)}`));
+      if (status === 0) resolve(texts.stdout);
+      else reject(new Error(`${command} ended with ${status ?? signal}: ${texts.stderr.slice(-500)}`));
     });
   });
+}
+
+const MAX_RUN_MS = 600_000;
+
+/** The seconds that `work` takes. */
+export async function timed(work) {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** A child that does not outlive this process, however that ends. */
+export function untilExit(child) {
+  running.add(child);
+  child.once('error', () => running.delete(child));
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** Ends a server and waits until it has gone. May be called twice. */
+export async function stopped(child) {
+  if (!running.has(child)) return;
+  const gone = once(child, 'exit');
+  child.kill();
+  const hurry = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await gone;
+  clearTimeout(hurry);
 }
 
 /** Busy CPU seconds of the whole machine so far: both ends of a transfer and the kernel's work for them. */
@@ -62,7 +99,11 @@ export async function freePort() {
   return port;
 }
 
-/** A home of its own for the command under test. */
+/** Runs the command with a home of its own in `folder`. */
+export function postern(folder, ...args) {
+  return run(process.execPath, [POSTERN, ...args], { env: posternEnvironment(folder, PASSPHRASE) });
+}
+
 export function posternEnvironment(folder, passphrase) {
   return {
     ...process.env,
@@ -73,17 +114,21 @@ export function posternEnvironment(folder, passphrase) {
   };
 }
 
-/** Starts `postern serve` and resolves with the process and its port. */
-export function startPostern(folder, share, passphrase) {
-  const child = spawn(process.execPath, [POSTERN, 'serve', share, '--listen', '127.0.0.1:0', '--json'], {
-    env: posternEnvironment(folder, passphrase),
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  return new Promise((resolve, reject) => {
+/** Starts `postern serve` and resolves with its port, its process's id and what ends it. */
+export async function startPostern(folder, share) {
+  const args = ['serve', share, '--listen', '127.0.0.1:0', '--json', '--allow', 'read,write,delete'];
+  const child = untilExit(
+    spawn(process.execPath, [POSTERN, ...args], {
+      env: posternEnvironment(folder, PASSPHRASE),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
+  const port = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', status => reject(new Error(`postern serve ended with ${status}`)));
-    child.stdout.setEncoding('utf8').once('data', line => resolve({ child, port: JSON.parse(line).port }));
+    child.stdout.setEncoding('utf8').once('data', line => resolve(JSON.parse(line).port));
   });
+  return { port, pid: child.pid, stop: () => stopped(child) };
 }
 
 export function table(header, rows) {
@@ -93,3 +138,22 @@ export function table(header, rows) {
 
 /** A passphrase for the bench alone. */
 export const PASSPHRASE = 'orbit-velvet-canyon-turtle';
+
+/** Makes `files` files of random bytes under `root`. */
+export function makeTree(root, folders, files, bytes) {
+  return run(process.execPath, [
+    fileURLToPath(new URL('./make-tree.mjs', import.meta.url)),
+    ...[root, folders, files, bytes].map(String),
+  ]);
+}
+
+/** A file whose content does not compress. */
+export function makeFile(path, bytes) {
+  const block = randomBytes(16 * 2 ** 20);
+  const file = openSync(path, 'w');
+  for (let written = 0; written < bytes; written += block.length) {
+    block.writeUInt32BE(written / block.length, 0);
+    writeSync(file, block, 0, Math.min(block.length, bytes - written));
+  }
+  closeSync(file);
+}

@@ -4,7 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { findProgram, freePort, run } from './measure.mjs';
+import { findProgram, freePort, run, stopped, untilExit } from './measure.mjs';
+
+export function hasSshd() {
+  return ['sshd', 'ssh', 'ssh-keygen', 'scp'].every(name => findProgram(name) !== undefined);
+}
 
 /** sshd with one host key and one client key, both made here; the cipher is the client's first choice. */
 export async function startSshd(folder) {
@@ -33,7 +37,7 @@ export async function startSshd(folder) {
     ].join('\n'),
   );
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true });
-  const server = spawn(findProgram('sshd'), ['-D', '-e', '-f', key('config')], { stdio: 'ignore' });
+  const server = untilExit(spawn(findProgram('sshd'), ['-D', '-e', '-f', key('config')], { stdio: 'ignore' }));
   await reachable(port);
   return {
     port,
@@ -41,10 +45,35 @@ export async function startSshd(folder) {
       ...['-F', '/dev/null', '-i', key('client'), '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no'],
       ...['-o', `UserKnownHostsFile=${key('known_hosts')}`, '-o', 'LogLevel=ERROR'],
     ],
-    stop: async () => {
-      server.kill();
-    },
+    stop: () => stopped(server),
   };
+}
+
+/** What is asked of `sshd` through `port`: its own, or that of a proxy before it. */
+export function sshClients(sshd, port = sshd.port) {
+  const ssh = ['ssh', ...sshd.options, '-p', String(port)];
+  return {
+    at: path => `127.0.0.1:${path}`,
+    scp: (args, options) => run('scp', [...sshd.options, '-q', '-P', String(port), ...args], options),
+    rsync: (...args) => run('rsync', ['-a', '-e', ssh.join(' '), ...args]),
+    /** The folder `name` in `from` at the other end comes into `to`. */
+    tarFrom: (from, name, to) =>
+      run('sh', [
+        '-c',
+        `${quoted(...ssh, '127.0.0.1', quoted('tar', '-C', from, '-cf', '-', name))} | ${quoted('tar', '-C', to, '-xf', '-')}`,
+      ]),
+    /** And one of this end goes there. */
+    tarTo: (from, name, to) =>
+      run('sh', [
+        '-c',
+        `${quoted('tar', '-C', from, '-cf', '-', name)} | ${quoted(...ssh, '127.0.0.1', quoted('tar', '-C', to, '-xf', '-'))}`,
+      ]),
+  };
+}
+
+/** Words for a shell. */
+function quoted(...words) {
+  return words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
 }
 
 /** nginx with TLS 1.3 and one worker, serving the folder. */
@@ -73,13 +102,11 @@ http {
 }
 `,
   );
-  const server = spawn(findProgram('nginx'), ['-c', at('nginx.conf'), '-p', home], { stdio: 'ignore' });
+  const server = untilExit(spawn(findProgram('nginx'), ['-c', at('nginx.conf'), '-p', home], { stdio: 'ignore' }));
   await reachable(port);
   return {
     port,
-    stop: async () => {
-      server.kill();
-    },
+    stop: () => stopped(server),
   };
 }
 
