@@ -129,7 +129,7 @@ export function entryOf(path: string, stats: Stats, target?: string): Entry {
 
 export const PLATFORM: NamePlatform = process.platform === 'win32' ? 'windows' : 'posix';
 export const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-const NO_WAIT = constants.O_NONBLOCK ?? 0;
+export const NO_WAIT = constants.O_NONBLOCK ?? 0;
 
 class DiskFile implements SourceFile {
   readonly entry: Entry;
