@@ -179,28 +179,35 @@ describe('a question that is open', () => {
     expect([readFileSync(served.got('f'), 'utf8'), readFileSync(at('f'), 'utf8')]).toEqual(['before', 'before']);
   });
 
-  test('does not keep the uploading side from hearing events; what the decision throws ends the upload', async () => {
-    const { own, at, put } = await setUp();
-    mkdirSync(own('t'));
-    mkdirSync(at('t'));
-    for (let n = 0; n < 20; n += 1) writeFileSync(own(`t/${n}`), 'new');
-    writeFileSync(at('t/7'), 'before');
+  test('does not keep the uploading side from hearing events', async () => {
+    const { own, put } = await setUp({
+      host: async channel => {
+        const entry = { path: '', type: 'file', size: 1, mtime_us: 1, mode: 0o644 };
+        await channel.send({ t: 'conflict', id: 0, path: 'f', existing: entry, source: entry });
+        await channel.send({ t: 'event', type: 'counted' });
+        await channel.readMessage();
+        await channel.send({ t: 'summary', received: 0, identical: 0, skipped: 1, failed: 0, bytes: 0 });
+      },
+    });
+    writeFileSync(own('f'), 'f');
     let hear: () => void = () => {};
     const heard = new Promise<void>(resolve => {
       hear = resolve;
     });
-    const uploading = put('t', 't', {
-      conflict: 'ask',
-      onEvent: event => {
-        if (event.type === 'found' && event.path === 't/7') hear();
-      },
-      onConflict: async () => {
-        await heard;
-        throw new LineError('REFUSED', 'no');
-      },
-    });
-    await expect(uploading).rejects.toEqual(code('REFUSED'));
-    expect(readFileSync(at('t/7'), 'utf8')).toBe('before');
+    const onConflict = (): Promise<ConflictAnswer> => heard.then(() => 'skip');
+    const onEvent = ({ type }: { type: string }): void => void (type === 'counted' && hear());
+    expect((await put('f', 'f', { conflict: 'ask', onConflict, onEvent })).summary).toMatchObject({ skipped: 1 });
+  });
+
+  test('ends the upload with what the decision throws', async () => {
+    const { own, at, put } = await setUp();
+    writeFileSync(own('f'), 'new');
+    writeFileSync(at('f'), 'before');
+    const onConflict = async (): Promise<ConflictAnswer> => {
+      throw new LineError('REFUSED', 'no');
+    };
+    await expect(put('f', 'f', { conflict: 'ask', onConflict })).rejects.toEqual(code('REFUSED'));
+    expect(readFileSync(at('f'), 'utf8')).toBe('before');
   });
 });
 
@@ -238,7 +245,7 @@ describe('R-A13 what an answer may do is decided at the host', () => {
     const bytes = (async function* () {
       yield Buffer.from('new');
     })();
-    const options = { conflict: 'ask', onConflict: async () => 'force' } as const;
+    const options = { conflict: 'ask', onConflict: async (): Promise<ConflictAnswer> => 'force' } as const;
     await expect(uploadStream(client, bytes, { to: 'f' }, options)).rejects.toEqual(code('EXISTS'));
     expect(readFileSync(at('f'), 'utf8')).toBe('before');
   });
