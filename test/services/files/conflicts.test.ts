@@ -251,9 +251,12 @@ describe('R-A13 what an answer may do is decided at the host', () => {
   });
 
   test('types change with delete only, whatever the policy of the request', async () => {
-    const { client } = await setUp({ allow: ['read', 'write'] });
-    const channel = client.open('files.put', { path: 'x', offer: 'x', policy: 'refuse', types: true });
-    await expect(channel.read()).rejects.toEqual(code('FORBIDDEN'));
+    const { own, at, put } = await setUp({ allow: ['read', 'write'] });
+    mkdirSync(own('t/f'), { recursive: true });
+    mkdirSync(at('t'));
+    writeFileSync(at('t/f'), 'a file');
+    await expect(put('t', 't', { onTypeChange: async () => true })).rejects.toEqual(code('FORBIDDEN'));
+    expect(readFileSync(at('t/f'), 'utf8')).toBe('a file');
   });
 });
 
