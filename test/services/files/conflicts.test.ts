@@ -184,7 +184,7 @@ describe('a question that is open', () => {
       host: async channel => {
         const entry = { path: '', type: 'file', size: 1, mtime_us: 1, mode: 0o644 };
         await channel.send({ t: 'conflict', id: 0, path: 'f', existing: entry, source: entry });
-        await channel.send({ t: 'event', type: 'counted' });
+        await channel.send({ t: 'events', events: [{ type: 'counted' }] });
         await channel.readMessage();
         await channel.send({ t: 'summary', received: 0, identical: 0, skipped: 1, failed: 0, bytes: 0 });
       },
