@@ -44,6 +44,7 @@ const unchanged: ChangeStore = {
   open: reached,
   makeFolder: reached,
   finishFolder: reached,
+  setAttributes: reached,
   makeLink: reached,
   partialBytes: reached,
   create: reached,

@@ -14,7 +14,7 @@ import { encodeName } from '../../protocol/bytes/text.ts';
 import { MAX_NAME_BYTES } from '../../services/files/names.ts';
 import { codeOf } from '../node-errors.ts';
 import { type Folder, fromLatin1 } from './beneath.ts';
-import { NO_FOLLOW } from './source-file.ts';
+import { NO_FOLLOW, NO_WAIT } from './source-file.ts';
 
 /**
  * Names of files on their way in: `NAME.PID-RANDOM.postern-part` beside NAME. PID is the process that writes it, 0 when
@@ -165,4 +165,3 @@ const CLOCK_SLACK_MS = 50;
 /** What is not complete is its owner's alone. */
 const PARTIAL_MODE = 0o600;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
-const NO_WAIT = constants.O_NONBLOCK ?? 0;

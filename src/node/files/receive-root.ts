@@ -1,6 +1,7 @@
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fchmodSync,
   fstatSync,
   ftruncateSync,
@@ -8,6 +9,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmdirSync,
@@ -18,7 +20,7 @@ import {
 } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
-import type { Entry } from '../../services/files/entry.ts';
+import { type Entry, isSameVersion } from '../../services/files/entry.ts';
 import { checkLinkTarget, checkPath, quotePath } from '../../services/files/names.ts';
 import type {
   Attributes,
@@ -50,7 +52,7 @@ import {
   withFreshName,
 } from './partials.ts';
 import { openBeneath, PLATFORM } from './read-root.ts';
-import { entryOf, openSource } from './source-file.ts';
+import { entryOf, NO_FOLLOW, NO_WAIT, openSource } from './source-file.ts';
 
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
 export class ReceiveRoot implements ChangeStore {
@@ -82,7 +84,7 @@ export class ReceiveRoot implements ChangeStore {
 
   async open(path: string): Promise<SourceFile> {
     const names = checkPath(path, PLATFORM);
-    if (names.length === 0) throw new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
+    if (names.length === 0) throw notAFile(path);
     return translating(quotePath(path), () =>
       this.#beneath.writing(names, { make: false }, (folder, name) =>
         openSource({ folder, name, stats: lstatSync(folder.at(name)) }, path),
@@ -112,6 +114,27 @@ export class ReceiveRoot implements ChangeStore {
         if (PLATFORM === 'windows') return;
         const fd = folder.openForReading();
         try {
+          setAttributes(fd, attributes);
+        } finally {
+          closeSync(fd);
+        }
+      }),
+    );
+  }
+
+  async setAttributes(path: string, judged: Entry, attributes: Attributes): Promise<void> {
+    const names = namesBelowRoot(path);
+    // Windows has no modes, so every file would be opened each time for nothing.
+    if (PLATFORM === 'windows' && attributes.mtimeUs === judged.mtimeUs) return;
+    translating(quotePath(path), () =>
+      this.#beneath.writing(names, { make: false }, (folder, name) => {
+        const fd = openForAttributes(folder, name, path);
+        try {
+          folder.checkAfterUse();
+          const now = entryOf('', fstatSync(fd));
+          if (!isSameVersion(now, judged)) {
+            throw new LineError('CHANGED', `${quotePath(path)} changed after it was compared`);
+          }
           setAttributes(fd, attributes);
         } finally {
           closeSync(fd);
@@ -545,6 +568,21 @@ function namesBelowRoot(path: string): readonly string[] {
   const names = checkPath(path, PLATFORM);
   if (names.length === 0) throw new LineError('BAD_NAME', 'the shared folder itself cannot be written');
   return names;
+}
+
+/** Only a plain file is opened, and no link followed. Windows sets times through what may be written alone. */
+function openForAttributes(folder: Folder, name: string, path: string): number {
+  const place = folder.at(name);
+  if (!lstatSync(place).isFile()) throw notAFile(path);
+  const access = PLATFORM === 'windows' ? constants.O_RDWR : constants.O_RDONLY;
+  const fd = openSync(place, access | NO_FOLLOW | NO_WAIT);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw notAFile(path);
+}
+
+function notAFile(path: string): LineError {
+  return new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
 }
 
 function setAttributes(fd: number, { mtimeUs, mode }: Attributes): void {

@@ -131,6 +131,6 @@ function microseconds(stats: Stats): number {
 }
 
 export const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-const NO_WAIT = constants.O_NONBLOCK ?? 0;
+export const NO_WAIT = constants.O_NONBLOCK ?? 0;
 /** Of `stats.blocks`, whatever the disk's own are. */
 const STAT_BLOCK_BYTES = 512;

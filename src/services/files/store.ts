@@ -68,6 +68,11 @@ export interface ReceiveStore {
   makeFolder(path: string): Promise<MadeFolder>;
   /** Gives a folder its time and mode, after everything in it has been written. */
   finishFolder(path: string, attributes: Attributes): Promise<void>;
+  /**
+   * Gives the file at `path` another time and mode and leaves its content. Throws `CHANGED` if size or time are no longer
+   * those of `judged`, and `NOT_A_FILE` for anything else than a plain file; no link is followed.
+   */
+  setAttributes(path: string, judged: Entry, attributes: Attributes): Promise<void>;
   /** Makes a link; a target that could leave the root is `BAD_NAME`, an existing name `EXISTS`. */
   makeLink(path: string, target: string, options: { replace: boolean }): Promise<void>;
   /**
@@ -91,11 +96,12 @@ export interface ReceiveStore {
   putWhole?(files: readonly WholeFile[]): Promise<readonly (LineError | undefined)[]>;
   /** Gives what is at `from` another name; nothing that has the new one is replaced (`EXISTS`). */
   move(from: string, to: string): Promise<void>;
+  /** Removes a file or a link, or an empty folder; with `recursive` a folder and all in it. Links are never followed. */
+  remove?(path: string, options: { readonly recursive: boolean }): Promise<void>;
 }
 
 /** A folder in which things can be changed that were there before. */
 export interface ChangeStore extends ReceiveStore {
-  /** Removes a file or a link, or an empty folder; with `recursive` a folder and all in it. Links are never followed. */
   remove(path: string, options: { readonly recursive: boolean }): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import type { Channel } from '../../../src/line/channel.ts';
 import { brotliCompressor } from '../../../src/node/files/brotli.ts';
 import { MAX_BLOCK_BYTES } from '../../../src/services/files/coding/content.ts';
 import { bytesOf, code, finalNames, type Served, serve } from './served.ts';
+import { wantsOn } from './wants.ts';
 
 /** A host that codes badly, by intent or by fault (R-A12): the channel ends with a code, and no file gets a name. */
 
@@ -23,8 +24,7 @@ function hostSending(send: Send): (channel: Channel) => Promise<void> {
   const entry = { path: '', type: 'file', size: SIZE, mtime_us: 1, mode: 0o644 };
   return async channel => {
     if (channel.kind === 'files.stat') return channel.send({ t: 'entry', entry });
-    for await (const item of channel) {
-      const { id } = item as unknown as { id: number };
+    for await (const { id } of wantsOn(channel)) {
       if (id > 0) {
         await channel.send({ t: 'failed', id, code: 'NOT_FOUND', reason: '' });
         continue;

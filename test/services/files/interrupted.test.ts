@@ -12,9 +12,10 @@ import {
 import { afterEach, describe, expect, test } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
 import { FilesClient } from '../../../src/services/files/reading/client.ts';
-import type { ReceiveStore, ReceivingFile } from '../../../src/services/files/store.ts';
+import type { ChangeStore } from '../../../src/services/files/store.ts';
 import { openDescriptors } from '../../node/files/scene.ts';
 import { seeded } from '../../support/bytes.ts';
+import { filePortsOf, portsOf } from './ports.ts';
 import {
   bytesOf,
   code,
@@ -377,37 +378,15 @@ function atFirstProgressOf(path: string, action: () => void) {
   };
 }
 
-function portsOf(store: ReceiveStore): ReceiveStore {
-  return {
-    stat: path => store.stat(path),
-    open: path => store.open(path),
-    makeFolder: path => store.makeFolder(path),
-    finishFolder: (path, attributes) => store.finishFolder(path, attributes),
-    makeLink: (path, target, options) => store.makeLink(path, target, options),
-    create: (path, options) => store.create(path, options),
-    partialBytes: path => store.partialBytes(path),
-    move: (from, to) => store.move(from, to),
-  };
-}
-
 /** Writes to `path` fail from the second block on, or from the first if there is one only. */
-function failingWrites(store: ReceiveStore, path: string, failure: LineError['code']): ReceiveStore {
+function failingWrites(store: ChangeStore, path: string, failure: LineError['code']): ChangeStore {
   return {
     ...portsOf(store),
     create: async name => {
       const file = await store.create(name);
       if (name !== path) return file;
-      const failing: ReceivingFile = {
-        keptBytes: file.keptBytes,
-        truncate: byteLength => file.truncate(byteLength),
-        write: () => Promise.reject(new LineError(failure, 'full')),
-        writeZeros: () => Promise.reject(new LineError(failure, 'full')),
-        read: (target, position) => file.read(target, position),
-        commit: options => file.commit(options),
-        keep: () => file.keep(),
-        discard: () => file.discard(),
-      };
-      return failing;
+      const fails = (): Promise<never> => Promise.reject(new LineError(failure, 'full'));
+      return { ...filePortsOf(file), write: fails, writeZeros: fails };
     },
   };
 }

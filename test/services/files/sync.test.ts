@@ -1,101 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
-import { makeOffers, makeSha256, serveFolder } from '../../../src/node/files/folder-service.ts';
-import { ReadRoot } from '../../../src/node/files/read-root.ts';
-import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
+import { existsSync, lstatSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { excluder } from '../../../src/services/files/exclude.ts';
-import { FilesClient } from '../../../src/services/files/reading/client.ts';
-import {
-  type SyncEvent,
-  type SyncOptions,
-  type SyncSummary,
-  syncFromRemote,
-  syncToRemote,
-} from '../../../src/services/files/syncing/sync.ts';
-import type { Permission } from '../../../src/services/permission.ts';
-import { dispatchChannels } from '../../../src/services/registry.ts';
-import { makeScene } from '../../node/files/scene.ts';
-import { joinedLines } from '../../support/lines.ts';
 import { code, namesBelow } from './served.ts';
+import { DIRECTIONS, fill, makeSync, planned } from './synced.ts';
 
 const MiB = 1024 * 1024;
 
-interface Synced {
-  readonly summary: SyncSummary;
-  readonly events: readonly SyncEvent[];
-}
-
-/** Two folders, one of them behind a line. */
-interface Scene {
-  readonly source: string;
-  readonly target: string;
-  readonly sent: () => number;
-  readonly sync: (options?: Partial<SyncOptions>) => Promise<Synced>;
-}
-
-let ends: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const end of ends.reverse()) await end();
-  ends = [];
-});
-
-const ALL: readonly Permission[] = ['read', 'write', 'delete'];
-
-async function makeSync(direction: 'down' | 'up', allow: readonly Permission[] = ALL): Promise<Scene> {
-  const scene = makeScene();
-  ends.push(() => scene.remove());
-  const source = join(scene.base, 'source');
-  const target = join(scene.base, 'target');
-  for (const folder of [source, target]) mkdirSync(folder);
-  const service = await serveFolder(direction === 'down' ? source : target, allow);
-  const offers = makeOffers();
-  const lines = await joinedLines(
-    { onChannel: dispatchChannels([service], allow), onFault: fault => expect(fault).toBeUndefined() },
-    { onChannel: (channel, line) => offers.handle(channel, line) },
-  );
-  ends.push(async () => {
-    await Promise.all([lines.client.close(), lines.listener.close(0)]);
-    await service.close();
-  });
-  const writes = lines.transports.map(transport => vi.spyOn(transport, 'write'));
-  const sync = async (overrides: Partial<SyncOptions> = {}): Promise<Synced> => {
-    const events: SyncEvent[] = [];
-    const options = { makeSha256, ...overrides, onEvent: (event: SyncEvent) => void events.push(event) };
-    const local = direction === 'down' ? target : source;
-    const read = await ReadRoot.open(local);
-    const write = await ReceiveRoot.open(local);
-    try {
-      const summary =
-        direction === 'down'
-          ? await syncFromRemote(new FilesClient(lines.client), { read, write }, { from: '', to: '' }, options)
-          : await syncToRemote(lines.client, offers, read, { to: '' }, options);
-      return { summary, events };
-    } finally {
-      await read.close();
-      await write.close();
-    }
-  };
-  const sent = () =>
-    writes
-      .flatMap(({ mock }) => mock.calls.flatMap(([segments]) => segments))
-      .reduce((sum, { length }) => sum + length, 0);
-  return { source, target, sent, sync };
-}
-
-function fill(folder: string, files: Record<string, string | Uint8Array>): void {
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), content);
-  }
-}
-
-const planned = (events: readonly SyncEvent[]): string[] =>
-  events.flatMap(event => (event.type === 'planned' ? [`${event.change} ${event.path}`] : [])).sort();
-
-describe.each(['down', 'up'] as const)('syncing %s', direction => {
+describe.each(DIRECTIONS)('syncing %s', direction => {
   test('replaces what differs, skips what is the same, and removes nothing unasked', async () => {
     const { source, target, sync } = await makeSync(direction);
     fill(source, { same: 'same', changed: 'new', 'deep/er/file': 'file', extra: '' });
@@ -159,8 +72,8 @@ describe.each(['down', 'up'] as const)('syncing %s', direction => {
   test('removes nothing after a transfer with a failure', async () => {
     const { source, target, sync } = await makeSync(direction);
     fill(source, { name: 'a file', other: '' });
-    fill(target, { 'name/inside': '', gone: '' });
-    const { summary } = await sync({ delete: true });
+    fill(target, { 'name/x.log': '', gone: '' });
+    const { summary } = await sync({ delete: true, exclude: excluder(['*.log']) });
     expect(summary).toMatchObject({ failed: 1, removed: 0 });
     expect(existsSync(join(target, 'gone'))).toBe(true);
   });
@@ -252,14 +165,14 @@ describe.each(['down', 'up'] as const)('syncing %s', direction => {
 
 describe('what the host allows', () => {
   test('without delete nothing is synced to it', async () => {
-    const { source, target, sync } = await makeSync('up', ['read', 'write']);
+    const { source, target, sync } = await makeSync('up', { allow: ['read', 'write'] });
     fill(source, { file: '' });
     await expect(sync()).rejects.toEqual(code('FORBIDDEN'));
     expect(namesBelow(target)).toEqual([]);
   });
 
   test('without read a changed file comes whole: the host tells nothing of what it has', async () => {
-    const { source, target, sync, sent } = await makeSync('up', ['write', 'delete']);
+    const { source, target, sync, sent } = await makeSync('up', { allow: ['write', 'delete'] });
     const before = randomBytes(4 * MiB);
     fill(target, { big: before });
     fill(source, { big: Buffer.concat([before, Buffer.from('x')]) });

@@ -35,14 +35,23 @@ export function replaces(policy: ConflictPolicy): boolean {
 }
 
 export type Verdict =
-  /** Nothing is in the way at `to`, or the policy gives it up. `backup`: it gets another name first. */
-  | { readonly action: 'receive'; readonly to: string; readonly replace: boolean; readonly backup: boolean }
-  | { readonly action: 'leave'; readonly because: 'identical' | 'skipped' };
+  | { readonly action: 'receive'; readonly to: string; readonly over: Over }
+  | { readonly action: 'leave'; readonly because: 'skipped' }
+  /** `stale`: what is there, if its time or mode are to become those of the source. */
+  | { readonly action: 'leave'; readonly because: 'identical'; readonly stale: Entry | undefined };
+
+/**
+ * What becomes of what has the name, in the moment in which the new thing gets it: nothing is there; it is replaced; it is
+ * given another name; it is a folder, which is removed with all in it.
+ */
+export type Over = 'nothing' | 'replace' | 'backup' | 'folder';
 
 export interface PolicyOptions {
   readonly policy: ConflictPolicy;
   /** Asked under the policy `ask`, one conflict at a time. */
   readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  /** Whether what is there, a folder with all in it, gives way to something of another type. Without it nothing does. */
+  readonly onTypeChange?: ((conflict: Conflict) => Promise<boolean>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -88,7 +97,7 @@ export async function judgeLink(
   );
 }
 
-/** Judges whether `source` shall be received at `to`. Throws `EXISTS` for `refuse`, and for a folder in the way. */
+/** Judges whether `source` shall be received at `to`. Throws `EXISTS` for `refuse`, and for a folder that stays. */
 export async function judge(
   store: ReceiveStore,
   to: string,
@@ -97,20 +106,26 @@ export async function judge(
   isIdentical: (path: string, existing: Entry) => Promise<boolean>,
 ): Promise<Verdict> {
   const existing = await store.stat(to);
-  if (existing === undefined) return receiveAt(to);
-  if (existing.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
-  if (await isIdentical(to, existing)) return { action: 'leave', because: 'identical' };
-  switch (await answerTo({ path: to, existing, source: { ...source, path: '' } }, options)) {
+  if (existing === undefined) return receiveAt(to, 'nothing');
+  const conflict = { path: to, existing, source: { ...source, path: '' } };
+  if (existing.type === 'folder') {
+    await requireTypeChange(store, conflict, options);
+    return receiveAt(to, 'folder');
+  }
+  if (await isIdentical(to, existing)) {
+    const isStale = existing.mtimeUs !== source.mtimeUs || existing.mode !== source.mode;
+    const mayTouch = options.policy === 'force' || options.policy === 'update';
+    return { action: 'leave', because: 'identical', stale: isStale && mayTouch ? existing : undefined };
+  }
+  switch (await answerTo(conflict, options)) {
     case 'force':
-      return { ...receiveAt(to), replace: true };
+      return receiveAt(to, 'replace');
     case 'backup':
-      return { ...receiveAt(to), backup: true };
+      return receiveAt(to, 'backup');
     case 'rename':
       return judgeFreeName(store, to, isIdentical);
     case 'update':
-      return source.mtimeUs > existing.mtimeUs
-        ? { ...receiveAt(to), replace: true }
-        : { action: 'leave', because: 'skipped' };
+      return source.mtimeUs > existing.mtimeUs ? receiveAt(to, 'replace') : { action: 'leave', because: 'skipped' };
     case 'skip':
       return { action: 'leave', because: 'skipped' };
     case 'refuse':
@@ -118,13 +133,55 @@ export async function judge(
   }
 }
 
+/** Removes what is in the way of the folder `source` at `to`, if it is no folder itself and gives way. */
+export async function clearForFolder(
+  store: ReceiveStore,
+  to: string,
+  source: Entry,
+  options: PolicyOptions,
+): Promise<void> {
+  const existing = await store.stat(to);
+  if (existing === undefined || existing.type === 'folder') return;
+  await requireTypeChange(store, { path: to, existing, source: { ...source, path: '' } }, options);
+  await store.remove?.(to, { recursive: false });
+}
+
+/** Done when what comes is whole: until then what is there stays. */
+export async function makeRoom(store: ReceiveStore, path: string, over: Over): Promise<void> {
+  if (over === 'backup') await backUp(store, path);
+  if (over === 'folder') await store.remove?.(path, { recursive: true });
+}
+
+/** Whether one of the two is a folder and the other is not. */
+export function isTypeChange({ existing, source }: Conflict): boolean {
+  return (existing.type === 'folder') !== (source.type === 'folder');
+}
+
+async function requireTypeChange(store: ReceiveStore, conflict: Conflict, options: PolicyOptions): Promise<void> {
+  const { onTypeChange, signal } = options;
+  const isFolder = conflict.existing.type === 'folder';
+  if (onTypeChange === undefined || store.remove === undefined) {
+    throw new LineError('EXISTS', isFolder ? 'a folder of this name is in the way' : 'is there and no folder');
+  }
+  if (await unlessAborted(signal, onTypeChange(conflict))) return;
+  throw isFolder ? folderStays() : new LineError('EXISTS', 'something that is left out is in the way');
+}
+
+/** Of a sync, whatever the side on which the reason is found. */
+export function folderStays(): LineError {
+  return new LineError(
+    'EXISTS',
+    'a folder is in the way: it gives way only with --delete, and if nothing in it is left out',
+  );
+}
+
 async function answerTo(conflict: Conflict, { policy, onConflict, signal }: PolicyOptions): Promise<ConflictAnswer> {
   if (policy !== 'ask') return policy;
   return onConflict === undefined ? 'refuse' : unlessAborted(signal, onConflict(conflict));
 }
 
-function receiveAt(to: string): Verdict & { action: 'receive' } {
-  return { action: 'receive', to, replace: false, backup: false };
+function receiveAt(to: string, over: Over): Verdict {
+  return { action: 'receive', to, over };
 }
 
 /** `name (2).txt`, and so on; one of these that is identical already is what an earlier try has received. */
@@ -135,8 +192,8 @@ async function judgeFreeName(
 ): Promise<Verdict> {
   for (const candidate of freeNames(to)) {
     const existing = await store.stat(candidate);
-    if (existing === undefined) return receiveAt(candidate);
-    if (await isIdentical(candidate, existing)) return { action: 'leave', because: 'identical' };
+    if (existing === undefined) return receiveAt(candidate, 'nothing');
+    if (await isIdentical(candidate, existing)) return { action: 'leave', because: 'identical', stale: undefined };
   }
   throw new LineError('EXISTS', 'there are too many things of this name with a number');
 }
@@ -154,7 +211,7 @@ function numbered(path: string, number: number): string {
 }
 
 /** Moves what is at `path` to `path~`, or `path~2` and so on, whichever is free. */
-export async function backUp(store: ReceiveStore, path: string): Promise<void> {
+async function backUp(store: ReceiveStore, path: string): Promise<void> {
   for (let number = 1; number <= MAX_NUMBERED_NAMES; number += 1) {
     try {
       await store.move(path, `${path}~${number === 1 ? '' : number}`);

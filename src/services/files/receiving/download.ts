@@ -13,13 +13,15 @@ import type { ReceiveStore, ReceivingFile, WholeFile } from '../store.ts';
 import { Turns } from '../turns.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import {
-  backUp,
   type Conflict,
   type ConflictAnswer,
   type ConflictOptions,
   type ConflictPolicy,
+  clearForFolder,
   judgeFile,
   judgeLink,
+  makeRoom,
+  type Over,
 } from './conflict.ts';
 import type { Outcome, TransferEvent } from './events.ts';
 
@@ -51,6 +53,11 @@ export interface DownloadOptions {
   readonly conflict?: ConflictPolicy | undefined;
   /** With `ask`: decides one conflict, while nothing further is planned. What it throws is the failure of that path. */
   readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  /**
+   * For a sync: whether what is there, a folder with all in it, gives way to something of another type. Without it nothing
+   * does. It takes a store with `remove`; a folder is removed when the file in its place is whole.
+   */
+  readonly onTypeChange?: ((conflict: Conflict) => Promise<boolean>) | undefined;
   /**
    * Whether an entry is one that was agreed to beforehand; its path is relative to `from`, `''` for a single file. What is
    * refused fails with `CHANGED`, and nothing of it is fetched or made (R-F5). Not asked about the folder `from` itself.
@@ -94,8 +101,7 @@ type Step =
       readonly from: string;
       readonly to: string;
       readonly entry: Entry;
-      readonly replace: boolean;
-      readonly backup: boolean;
+      readonly over: Over;
       /**
        * `resume`: a partial is there; `delta`: another version is there, and perhaps a partial. Both are asked for when
        * their turn comes, because only then is it known what is missing.
@@ -116,7 +122,7 @@ interface OpenFolder {
 }
 
 type FileStep = Step & { kind: 'file' };
-type FileStepTarget = Pick<FileStep, 'to' | 'replace' | 'backup'>;
+type FileStepTarget = Pick<FileStep, 'to' | 'over'>;
 
 class Download {
   readonly #files: FilesClient;
@@ -147,6 +153,7 @@ class Download {
     this.#conflicts = {
       policy: options.conflict ?? 'refuse',
       onConflict: options.onConflict,
+      onTypeChange: options.onTypeChange,
       checksum: options.checksum === true,
       mayCompare: options.mayCompare !== false,
       makeSha256: options.makeSha256,
@@ -236,6 +243,7 @@ class Download {
   }
 
   async #makeFolder(path: string, to: string, entry: Entry): Promise<OpenFolder> {
+    if (this.#options.onTypeChange !== undefined) await clearForFolder(this.#store, to, entry, this.#conflicts);
     const made = await this.#store.makeFolder(to);
     const isOurs = made !== 'there' || this.#options.leaveFolders !== true;
     return { path, to, entry: isOurs ? entry : undefined, isNew: made === 'new' };
@@ -266,23 +274,24 @@ class Download {
     this.#emit({ type: 'found', path: to, size: entry.size });
     if (isFree) {
       this.#fetcher.want(from);
-      await this.#steps.give({ kind: 'file', from, to, entry, replace: false, backup: false, way: 'plain' });
+      await this.#steps.give({ kind: 'file', from, to, entry, over: 'nothing', way: 'plain' });
       return;
     }
     const verdict = await judgeFile(this.#files, this.#store, from, to, entry, this.#conflicts);
     if (verdict.action === 'leave') {
+      const isStale = verdict.because === 'identical' && verdict.stale !== undefined;
+      if (isStale) await this.#store.setAttributes(to, verdict.stale, entry);
       this.#finish(to, entry.size, verdict.because);
       return;
     }
-    const { replace, backup } = verdict;
     const way = await this.#wayOf(verdict, entry);
     if (way === 'plain') this.#fetcher.want(from);
-    await this.#steps.give({ kind: 'file', from, to: verdict.to, entry, replace, backup, way });
+    await this.#steps.give({ kind: 'file', from, to: verdict.to, entry, over: verdict.over, way });
   }
 
-  async #wayOf({ to, replace, backup }: FileStepTarget, entry: Entry): Promise<FileStep['way']> {
+  async #wayOf({ to, over }: FileStepTarget, entry: Entry): Promise<FileStep['way']> {
     const mayDelta = this.#options.delta !== false && this.#conflicts.mayCompare;
-    if (mayDelta && (replace || backup)) {
+    if (mayDelta && (over === 'replace' || over === 'backup')) {
       const old = await this.#store.stat(to);
       if (old?.type === 'file' && isDeltaWorthIt(entry.size, old.size)) return 'delta';
     }
@@ -298,8 +307,8 @@ class Download {
       this.#finish(to, 0, verdict.because);
       return;
     }
-    if (verdict.backup) await backUp(this.#store, to);
-    await this.#store.makeLink(verdict.to, entry.target!, { replace: verdict.replace });
+    await makeRoom(this.#store, to, verdict.over);
+    await this.#store.makeLink(verdict.to, entry.target!, { replace: verdict.over === 'replace' });
     this.#finish(to, 0, 'received');
   }
 
@@ -345,7 +354,7 @@ class Download {
       else {
         if (fetched.entry.size !== step.entry.size) throw changed();
         const { mtimeUs, mode } = fetched.entry;
-        this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace: step.replace });
+        this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace: step.over === 'replace' });
         await fetched.read();
       }
     } catch (thrown) {
@@ -358,7 +367,8 @@ class Download {
 
   #canPutWhole(step: FileStep): boolean {
     const { checksum, fsync } = this.#options;
-    return this.#store.putWhole !== undefined && !(checksum || fsync || step.backup);
+    const isPlain = step.over === 'nothing' || step.over === 'replace';
+    return this.#store.putWhole !== undefined && isPlain && !(checksum || fsync);
   }
 
   async #storeFile(step: FileStep, fetched: FetchedFile): Promise<void> {
@@ -459,11 +469,11 @@ class Download {
     try {
       await fill(file);
       if (this.#conflicts.checksum) await this.#verify(step.from, file, entry);
-      if (step.backup) await backUp(this.#store, step.to);
+      await makeRoom(this.#store, step.to, step.over);
       await file.commit({
         mtimeUs: entry.mtimeUs,
         mode: entry.mode,
-        replace: step.replace,
+        replace: step.over === 'replace',
         fsync: this.#options.fsync === true,
       });
     } catch (thrown) {

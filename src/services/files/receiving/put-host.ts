@@ -10,7 +10,15 @@ import type { MakeSha256 } from '../hash.ts';
 import { CHANGE_KIND, requestedPath } from '../messages.ts';
 import { FilesClient } from '../reading/client.ts';
 import type { ChangeStore } from '../store.ts';
-import { backUp, CONFLICT_POLICIES, type ConflictPolicy, judge, replaces } from './conflict.ts';
+import {
+  CONFLICT_POLICIES,
+  type Conflict,
+  type ConflictAnswer,
+  type ConflictPolicy,
+  judge,
+  makeRoom,
+  replaces,
+} from './conflict.ts';
 import { download } from './download.ts';
 import { EventTeller } from './events.ts';
 import { Questions } from './questions.ts';
@@ -79,10 +87,16 @@ async function receiveOffer(
   const { request } = channel;
   const to = requestedPath(request);
   const conflict = requestedPolicy(request, mayReplace);
+  const mayChangeTypes = readFlag(request, 'types');
+  if (mayChangeTypes) requireRight('force', mayReplace);
   const files = new FilesClient(line, { offer: readText(request, 'offer', 64) });
   const stop = new AbortController();
   const questions = new Questions(channel);
   const events = new EventTeller(channel);
+  const ask = async (conflict: Conflict): Promise<ConflictAnswer> => {
+    await events.flush();
+    return questions.ask(conflict);
+  };
   // The client says nothing but answers: its end, or its RESET, is the wish to stop.
   const listening = questions.listen().then(
     () => stop.abort(new LineError('CANCELLED', 'the other side cancelled')),
@@ -97,11 +111,12 @@ async function receiveOffer(
       // A question shows what is there.
       onConflict: mayRead
         ? async asked => {
-            const answer = await questions.ask(asked);
+            const answer = await ask(asked);
             requireRight(answer, mayReplace);
             return answer;
           }
         : undefined,
+      onTypeChange: mayChangeTypes && mayRead ? async asked => (await ask(asked)) === 'force' : undefined,
       checksum: readFlag(request, 'checksum'),
       fsync: readFlag(request, 'fsync'),
       leaveFolders: !mayReplace,
@@ -141,9 +156,14 @@ async function receiveStream(
       await file.write(item, position);
       position += item.length;
     }
-    if (verdict.backup) await backUp(store, verdict.to);
+    await makeRoom(store, verdict.to, verdict.over);
     const fsync = readFlag(channel.request, 'fsync');
-    await file.commit({ mtimeUs: Math.round(nowMs() * 1000), mode: STREAM_MODE, replace: verdict.replace, fsync });
+    await file.commit({
+      mtimeUs: Math.round(nowMs() * 1000),
+      mode: STREAM_MODE,
+      replace: verdict.over === 'replace',
+      fsync,
+    });
     await channel.send({ t: 'done', bytes: position });
   } catch (thrown) {
     // A stream cannot be begun again in the middle, so its partial is of no use.

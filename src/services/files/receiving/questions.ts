@@ -6,8 +6,8 @@ import { asObject, decodeEntry, encodeEntry, encodePath, requestedPath } from '.
 import { CONFLICT_POLICIES, type Conflict, type ConflictAnswer } from './conflict.ts';
 
 /**
- * Conflicts of an upload under the policy `ask`, on the channel of its `files.put` (docs/protocol/4-services.md §1): the
- * host asks, one question at a time, and the uploading side answers. Each holds the other to that.
+ * What the host of an upload asks, on the channel of its `files.put` (docs/protocol/4-services.md §1): about conflicts under
+ * the policy `ask`, and about changes of type. One question at a time; each side holds the other to that.
  */
 
 /** The host's side. */
@@ -51,11 +51,11 @@ export class Questions {
 export class Answers {
   readonly #channel: Channel;
   readonly #to: string;
-  readonly #decide: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  readonly #decide: Decide;
   #isDeciding = false;
 
-  /** Questions are about `to` and what is in it. Without `decide` none is due. */
-  constructor(channel: Channel, to: string, decide: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined) {
+  /** Questions are about `to` and what is in it. */
+  constructor(channel: Channel, to: string, decide: Decide) {
     this.#channel = channel;
     this.#to = to;
     this.#decide = decide;
@@ -65,9 +65,10 @@ export class Answers {
   take(message: JsonObject): void {
     const { id, conflict } = decodeQuestion(message);
     const isInside = this.#to === '' || conflict.path === this.#to || conflict.path.startsWith(`${this.#to}/`);
-    if (this.#decide === undefined || this.#isDeciding || !isInside) throw notDue();
+    const deciding = this.#isDeciding || !isInside ? undefined : this.#decide(conflict);
+    if (deciding === undefined) throw notDue();
     this.#isDeciding = true;
-    this.#answer(id, this.#decide(conflict)).catch((thrown: unknown) => this.#channel.reset(toLineError(thrown)));
+    this.#answer(id, deciding).catch((thrown: unknown) => this.#channel.reset(toLineError(thrown)));
   }
 
   async #answer(id: number, deciding: Promise<ConflictAnswer>): Promise<void> {
@@ -76,6 +77,9 @@ export class Answers {
     await this.#channel.send({ t: 'answer', id, policy });
   }
 }
+
+/** `undefined` for what may not be asked. */
+type Decide = (conflict: Conflict) => Promise<ConflictAnswer> | undefined;
 
 function encodeQuestion(id: number, { path, existing, source }: Conflict): JsonObject {
   return { t: 'conflict', id, ...encodePath(path), existing: encodeEntry(existing), source: encodeEntry(source) };

@@ -6,7 +6,7 @@ import type { Compressor } from '../coding/compressor.ts';
 import { CHANGE_KIND, encodePath } from '../messages.ts';
 import type { Offers } from '../reading/offers.ts';
 import type { ReadStore } from '../store.ts';
-import type { Conflict, ConflictAnswer, ConflictPolicy } from './conflict.ts';
+import { type Conflict, type ConflictAnswer, type ConflictPolicy, isTypeChange } from './conflict.ts';
 import type { DownloadSummary } from './download.ts';
 import { decodeEvents, type TransferEvent } from './events.ts';
 import { Answers } from './questions.ts';
@@ -35,10 +35,11 @@ export async function upload(
       fsync: options.fsync === true,
       compress: options.compressor !== undefined,
       follow: options.copyLinks === true,
+      types: options.onTypeChange !== undefined,
     },
     { signal: options.signal },
   );
-  const answers = new Answers(channel, request.to, options.conflict === 'ask' ? options.onConflict : undefined);
+  const answers = new Answers(channel, request.to, conflict => decide(conflict, options));
   try {
     for (;;) {
       const message = await channel.readMessage();
@@ -59,6 +60,11 @@ export async function upload(
     offers.withdraw(offer);
     channel.reset();
   }
+}
+
+function decide(conflict: Conflict, options: UploadOptions): Promise<ConflictAnswer> | undefined {
+  if (!isTypeChange(conflict)) return options.conflict === 'ask' ? options.onConflict?.(conflict) : undefined;
+  return options.onTypeChange?.(conflict).then(givesWay => (givesWay ? 'force' : 'refuse'));
 }
 
 /** Puts a stream of unknown length on the other side as one file; returns its size. Nothing is kept of a cut one. */
@@ -140,6 +146,8 @@ export interface UploadOptions {
    * read: that is `refuse`. What it throws ends the transfer.
    */
   readonly onConflict?: ((conflict: Conflict) => Promise<ConflictAnswer>) | undefined;
+  /** As in `DownloadOptions`; takes `delete`, and `read`, without which nothing changes its type. */
+  readonly onTypeChange?: ((conflict: Conflict) => Promise<boolean>) | undefined;
   readonly checksum?: boolean | undefined;
   readonly fsync?: boolean | undefined;
   /** Sends content that shrinks compressed; see `DownloadOptions`. */

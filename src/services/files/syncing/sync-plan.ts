@@ -2,6 +2,8 @@ import { LineError } from '../../../errors.ts';
 import { toLineError } from '../../../line/abort.ts';
 import type { Entry, Problem } from '../entry.ts';
 import { isLeftOut, isPartial } from '../exclude.ts';
+import { folderStays } from '../receiving/conflict.ts';
+import { foldPath } from './fold.ts';
 import type { PlannedChange, SyncOptions, SyncSide, SyncSummary } from './sync.ts';
 
 /** Tells what a sync would do, without doing it. Holds the target's listing; a real run does not. */
@@ -14,8 +16,12 @@ class Plan {
   readonly #target: SyncSide;
   readonly #options: SyncOptions;
   readonly #existing = new Map<string, Entry>();
-  /** Folders with something in them that is left out, which therefore stay. */
-  readonly #keptFolders = new Set<string>();
+  /** The same paths by their folded form, for names that the target's disk may take for one. */
+  readonly #byFold = new Map<string, string>();
+  /** What is left out and the folders above it, which therefore stay. */
+  readonly #kept = new Set<string>();
+  /** Folders that something else is to replace, with all in them. */
+  readonly #replacedFolders = new Set<string>();
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0, removed: 0 };
 
   constructor(source: SyncSide, target: SyncSide, options: SyncOptions) {
@@ -25,53 +31,53 @@ class Plan {
   }
 
   async run(): Promise<SyncSummary> {
-    const root = await this.#source.stat();
+    const root = await this.#source.stat('');
     await this.#readTarget();
     if (root.type === 'folder') {
-      for await (const batch of this.#source.list()) for (const item of batch) await this.#compare(item);
+      for await (const batch of this.#source.list('')) for (const item of batch) await this.#compare(item);
     } else await this.#compare(root);
-    if (this.#options.delete === true && this.#counts.failed === 0 && root.type === 'folder') this.#planRemovals();
+    if (this.#options.delete === true) this.#planRemovals(root.type === 'folder' && this.#counts.failed === 0);
     return this.#counts;
   }
 
   async #readTarget(): Promise<void> {
     try {
-      const root = await this.#target.stat();
+      const root = await this.#target.stat('');
       this.#existing.set('', root);
       if (root.type !== 'folder') return;
     } catch (thrown) {
       if (thrown instanceof LineError && thrown.code === 'NOT_FOUND') return;
       throw thrown;
     }
-    for await (const batch of this.#target.list()) {
+    for await (const batch of this.#target.list('')) {
       for (const item of batch) {
-        if (isLeftOut(this.#options.exclude, item) || isPartial(item.path)) this.#keepFoldersOf(item.path);
-        else if (!('error' in item)) this.#existing.set(item.path, item);
+        if ('error' in item || isLeftOut(this.#options.exclude, item) || isPartial(item.path)) this.#keep(item.path);
+        else {
+          this.#existing.set(item.path, item);
+          this.#byFold.set(foldPath(item.path), item.path);
+        }
       }
     }
   }
 
-  #keepFoldersOf(path: string): void {
-    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-      this.#keptFolders.add(path.slice(0, slash));
-    }
+  #keep(path: string): void {
+    this.#kept.add(path);
+    for (const folder of foldersAbove(path)) this.#kept.add(folder);
   }
 
   async #compare(item: Entry | Problem): Promise<void> {
     const { path } = item;
     if (isLeftOut(this.#options.exclude, item)) return;
-    const existing = this.#existing.get(path);
-    this.#existing.delete(path);
     try {
       if ('error' in item) throw item.error;
       if (item.type === 'other') throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
+      const existing = await this.#takeExisting(path);
       if (item.type === 'folder') {
-        if (existing === undefined) this.#tell(path, 0, 'new');
-        else if (existing.type !== 'folder') throw new LineError('EXISTS', 'something else has this name');
+        if (existing?.type !== 'folder') this.#tell(path, 0, existing === undefined ? 'new' : 'replace');
         return;
       }
-      if (existing?.type === 'folder') throw new LineError('EXISTS', 'a folder of this name is in the way');
-      if (existing !== undefined && (await this.#isIdentical(item, existing))) {
+      if (existing?.type === 'folder') this.#replaceFolder(existing.path);
+      else if (existing !== undefined && (await this.#isIdentical(item, existing))) {
         this.#counts.identical += 1;
         return;
       }
@@ -84,6 +90,35 @@ class Plan {
     }
   }
 
+  /** What has this name at the target, perhaps in the spelling of a disk that takes both for one: who asks it finds it. */
+  async #takeExisting(path: string): Promise<Entry | undefined> {
+    const twin = this.#byFold.get(foldPath(path));
+    const isOther = !this.#existing.has(path) && twin !== undefined && this.#existing.has(twin);
+    const place = isOther && (await this.#isAtTarget(path)) ? twin : path;
+    const existing = this.#existing.get(place);
+    if (existing === undefined && this.#kept.has(place) && !isPartial(place)) {
+      throw new LineError('EXISTS', 'something that is left out is in the way');
+    }
+    this.#existing.delete(place);
+    return existing;
+  }
+
+  async #isAtTarget(path: string): Promise<boolean> {
+    try {
+      await this.#target.stat(path);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof LineError && thrown.code === 'NOT_FOUND') return false;
+      throw thrown;
+    }
+  }
+
+  /** As in type-changes.ts. */
+  #replaceFolder(path: string): void {
+    if (this.#options.delete !== true || path === '' || this.#kept.has(path)) throw folderStays();
+    this.#replacedFolders.add(path);
+  }
+
   async #isIdentical(item: Entry, existing: Entry): Promise<boolean> {
     if (item.type !== existing.type) return false;
     if (item.type === 'link') return item.target === existing.target;
@@ -93,9 +128,11 @@ class Plan {
     return theirs.every((byte, at) => byte === ours[at]);
   }
 
-  #planRemovals(): void {
+  /** `all`: what the source does not have, too, and not only what is in folders that are replaced. */
+  #planRemovals(all: boolean): void {
     for (const [path, { type }] of this.#existing) {
-      if (path === '' || (type === 'folder' && this.#keptFolders.has(path))) continue;
+      const isToGo = all && path !== '' && !(type === 'folder' && this.#kept.has(path));
+      if (!isToGo && !foldersAbove(path).some(folder => this.#replacedFolders.has(folder))) continue;
       this.#counts.removed += 1;
       this.#tell(path, 0, 'remove');
     }
@@ -104,4 +141,12 @@ class Plan {
   #tell(path: string, size: number, change: PlannedChange): void {
     this.#options.onEvent?.({ type: 'planned', path, size, change });
   }
+}
+
+function foldersAbove(path: string): string[] {
+  const folders: string[] = [];
+  for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+    folders.push(path.slice(0, slash));
+  }
+  return folders;
 }

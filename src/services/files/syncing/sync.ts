@@ -1,25 +1,26 @@
 import { LineError } from '../../../errors.ts';
-import { abortError, toLineError } from '../../../line/abort.ts';
 import type { Line } from '../../../line/line.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Excluder, Problem } from '../entry.ts';
-import { FilteredStore, isLeftOut, isPartial } from '../exclude.ts';
+import { FilteredStore } from '../exclude.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
 import { FilesClient } from '../reading/client.ts';
 import type { Offers } from '../reading/offers.ts';
+import type { Conflict } from '../receiving/conflict.ts';
 import { type DownloadSummary, download } from '../receiving/download.ts';
 import type { TransferEvent } from '../receiving/events.ts';
 import { removeRemote, upload } from '../receiving/upload.ts';
 import type { ChangeStore, ReadStore } from '../store.ts';
-import { PathSet } from './path-set.ts';
+import { Removal, type RemovalSummary } from './removal.ts';
 import { planSync } from './sync-plan.ts';
+import { TypeChanges } from './type-changes.ts';
 
 /**
  * Makes one folder like another, one of the two at the other end of a line.
  *
- *   1. Transfer: what differs is replaced, as `download` and `upload` do it, from the old version where there is one.
- *   2. Removal, if asked for and only after a transfer without a failure: what the source does not have, one name at a
- *      time and folders last, so that what is left out stays and its folders with it.
+ *   1. Transfer: what differs is replaced, as `download` and `upload` do it, from the old version where there is one; what
+ *      is the same but for time or mode is given those; what has another type gives way (type-changes.ts).
+ *   2. Removal, if asked for and only after a transfer without a failure: what the source does not have (removal.ts).
  */
 
 /** Makes `request.to` in `local` like `request.from` at the host. Without `local` there is nothing yet: for plans only. */
@@ -34,12 +35,13 @@ export async function syncFromRemote(
   const target = local === undefined ? NOTHING : localSide(local.read, to, options);
   if (options.dryRun === true) return planSync(source, target, options);
   if (local === undefined) throw new LineError('USAGE', 'there is no folder to write to');
+  const changes = new TypeChanges(target, to, options);
   const summary = await download(files, local.write, request, {
-    ...transferOptions(options),
+    ...transferOptions(options, changes),
     exclude: options.exclude,
   });
   const removal = new Removal(path => local.write.remove(join(to, path), { recursive: false }), options);
-  return { ...summary, ...(await removal.run(source, target, summary)) };
+  return totals(summary, changes, await removal.run(source, target, summary));
 }
 
 /** Makes `request.to` at the host like `store`. `offers` as for `upload`; the host asks for `delete` in any case. */
@@ -55,9 +57,10 @@ export async function syncToRemote(
   const source = localSide(offered, '', options, options.copyLinks);
   const target = remoteSide(new FilesClient(line), to, options);
   if (options.dryRun === true) return planSync(source, target, options);
-  const summary = await upload(line, offers, offered, request, transferOptions(options));
+  const changes = new TypeChanges(target, to, options);
+  const summary = await upload(line, offers, offered, request, transferOptions(options, changes));
   const removal = new Removal(path => removeRemote(line, join(to, path)), options);
-  return { ...summary, ...(await removal.run(source, target, summary)) };
+  return totals(summary, changes, await removal.run(source, target, summary));
 }
 
 /** The two gates to one folder of this machine. */
@@ -67,7 +70,7 @@ export interface LocalFolder {
 }
 
 export interface SyncOptions {
-  /** Remove what the source does not have. */
+  /** Remove what the source does not have, and folders where it has something else. */
   readonly delete?: boolean | undefined;
   /** Change nothing: `planned` events tell what would happen. */
   readonly dryRun?: boolean | undefined;
@@ -99,122 +102,48 @@ export interface SyncSummary extends DownloadSummary {
   readonly removed: number;
 }
 
-/** One of the two folders, wherever it is. Both functions throw `NOT_FOUND` if there is nothing. */
+/** One of the two folders, wherever it is; `''` is that folder. All functions throw `NOT_FOUND` if there is nothing. */
 export interface SyncSide {
-  stat(): Promise<Entry>;
-  list(): AsyncIterable<readonly (Entry | Problem)[]>;
+  stat(path: string): Promise<Entry>;
+  list(path: string): AsyncIterable<readonly (Entry | Problem)[]>;
   sha256(path: string): Promise<Uint8Array>;
 }
 
-/** Removes from the target what the source does not have. */
-class Removal {
-  readonly #remove: (path: string) => Promise<void>;
-  readonly #options: SyncOptions;
-  /** The folders above the present place that the source does not have. */
-  readonly #folders: { readonly path: string; keep: boolean }[] = [];
-  readonly #underWay = new Set<Promise<void>>();
-  #removed = 0;
-  #failed = 0;
-
-  constructor(remove: (path: string) => Promise<void>, options: SyncOptions) {
-    this.#remove = remove;
-    this.#options = options;
-  }
-
-  async run(
-    source: SyncSide,
-    target: SyncSide,
-    { failed }: DownloadSummary,
-  ): Promise<{ removed: number; failed: number }> {
-    const nothing = { removed: 0, failed };
-    if (this.#options.delete !== true || failed > 0) return nothing;
-    if ((await source.stat()).type !== 'folder') return nothing;
-    const present = new PathSet();
-    for await (const batch of source.list()) {
-      for (const item of batch) {
-        // Of a folder that cannot be listed nobody knows what is missing in it.
-        if ('error' in item) throw item.error;
-        present.add(item.path);
-      }
-    }
-    for await (const batch of target.list()) {
-      for (const item of batch) {
-        await this.#leaveFoldersBefore(item.path);
-        await this.#consider(item, present);
-      }
-      if (this.#options.signal?.aborted) throw abortError(this.#options.signal);
-    }
-    await this.#leaveFoldersBefore('');
-    await this.#settled();
-    return { removed: this.#removed, failed: this.#failed };
-  }
-
-  async #consider(item: Entry | Problem, present: PathSet): Promise<void> {
-    const isKept = isLeftOut(this.#options.exclude, item) || isPartial(item.path);
-    if (isKept || 'error' in item) {
-      for (const folder of this.#folders) folder.keep = true;
-      if (!isKept && 'error' in item) this.#fail(item.path, item.error);
-      return;
-    }
-    if (present.has(item.path)) return;
-    if (item.type === 'folder') this.#folders.push({ path: item.path, keep: false });
-    else await this.#start(item.path);
-  }
-
-  async #leaveFoldersBefore(path: string): Promise<void> {
-    for (let last = this.#folders.at(-1); last !== undefined; last = this.#folders.at(-1)) {
-      if (path.startsWith(`${last.path}/`)) return;
-      this.#folders.pop();
-      if (last.keep) continue;
-      await this.#settled();
-      await this.#start(last.path);
-    }
-  }
-
-  /** Several at once: at the other end each costs a round trip. */
-  async #start(path: string): Promise<void> {
-    if (this.#underWay.size >= MAX_REMOVALS_UNDER_WAY) await Promise.race(this.#underWay);
-    const removing = this.#removeOne(path).finally(() => this.#underWay.delete(removing));
-    this.#underWay.add(removing);
-  }
-
-  async #settled(): Promise<void> {
-    await Promise.all(this.#underWay);
-  }
-
-  async #removeOne(path: string): Promise<void> {
-    try {
-      await this.#remove(path);
-      this.#removed += 1;
-      this.#options.onEvent?.({ type: 'removed', path });
-    } catch (thrown) {
-      this.#fail(path, thrown);
-    }
-  }
-
-  #fail(path: string, thrown: unknown): void {
-    this.#failed += 1;
-    this.#options.onEvent?.({ type: 'failed', path, error: toLineError(thrown) });
-  }
+function transferOptions(options: SyncOptions, changes: TypeChanges) {
+  const { checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent } = options;
+  return {
+    conflict: 'force' as const,
+    checksum,
+    fsync,
+    compressor,
+    copyLinks,
+    makeSha256,
+    signal,
+    onTypeChange: (conflict: Conflict) => changes.givesWay(conflict),
+    onEvent: (event: TransferEvent) => {
+      changes.hear(event);
+      onEvent?.(event);
+    },
+  };
 }
 
-function transferOptions({ checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent }: SyncOptions) {
-  return { conflict: 'force' as const, checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent };
+function totals(summary: DownloadSummary, changes: TypeChanges, removal: RemovalSummary): SyncSummary {
+  return { ...summary, failed: summary.failed + removal.failed, removed: changes.removed + removal.removed };
 }
 
 /** Links are followed in the source alone. */
 function remoteSide(files: FilesClient, base: string, { signal }: SyncOptions, followLinks = false): SyncSide {
   return {
-    stat: () => files.stat(base, { signal }),
-    list: () => files.list(base, { recursive: true, followLinks, signal }),
+    stat: path => files.stat(join(base, path), { signal }),
+    list: path => files.list(join(base, path), { recursive: true, followLinks, signal }),
     sha256: path => files.sha256(join(base, path), { signal }),
   };
 }
 
 function localSide(store: ReadStore, base: string, { makeSha256 }: SyncOptions, followLinks = false): SyncSide {
   return {
-    stat: () => store.stat(base),
-    list: () => store.list(base, { recursive: true, followLinks }),
+    stat: path => store.stat(join(base, path)),
+    list: path => store.list(join(base, path), { recursive: true, followLinks }),
     sha256: async path => {
       const file = await store.open(join(base, path));
       try {
@@ -235,4 +164,3 @@ function join(folder: string, name: string): string {
 }
 
 const NOTHING: SyncSide = { stat: async () => notThere(), list: notThere, sha256: async () => notThere() };
-const MAX_REMOVALS_UNDER_WAY = 32;

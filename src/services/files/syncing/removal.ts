@@ -1,0 +1,156 @@
+import { abortError, toLineError } from '../../../line/abort.ts';
+import type { Entry, Problem } from '../entry.ts';
+import { isLeftOut, isPartial } from '../exclude.ts';
+import type { DownloadSummary } from '../receiving/download.ts';
+import { foldPath } from './fold.ts';
+import { PathSet } from './path-set.ts';
+import type { SyncOptions, SyncSide } from './sync.ts';
+
+export interface RemovalSummary {
+  readonly removed: number;
+  readonly failed: number;
+}
+
+/**
+ * Removes from the target what the source does not have: one name at a time and folders last, so that what is left out
+ * stays and its folders with it.
+ *
+ * A target that shows `readme` where the source has `Readme` is either a disk that takes both for one, and then it is the
+ * file that was just written, or it has a `readme` besides. Which, is known once the whole target has been listed: does it
+ * show `Readme` too? So what folds to a name of the source waits for a second round.
+ */
+export class Removal {
+  readonly #remove: (path: string) => Promise<void>;
+  readonly #options: SyncOptions;
+  /** The folders above the present place that are to go. */
+  readonly #folders: { readonly path: string; keep: boolean }[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  #removed = 0;
+  #failed = 0;
+
+  constructor(remove: (path: string) => Promise<void>, options: SyncOptions) {
+    this.#remove = remove;
+    this.#options = options;
+  }
+
+  async run(source: SyncSide, target: SyncSide, { failed }: DownloadSummary): Promise<RemovalSummary> {
+    const nothing = { removed: 0, failed: 0 };
+    if (this.#options.delete !== true || failed > 0) return nothing;
+    if ((await source.stat('')).type !== 'folder') return nothing;
+    const present = new SourceNames();
+    for await (const batch of source.list('')) {
+      for (const item of batch) {
+        // Of a folder that cannot be listed nobody knows what is missing in it.
+        if ('error' in item) throw item.error;
+        present.add(item.path);
+      }
+    }
+    const shown = new PathSet();
+    let isInDoubt = false;
+    await this.#goThrough(target, path => {
+      if (present.has(path)) {
+        shown.add(foldPath(path));
+        return false;
+      }
+      const isTwin = present.hasTwin(path);
+      isInDoubt ||= isTwin;
+      return !isTwin;
+    });
+    if (isInDoubt) {
+      await this.#goThrough(
+        target,
+        path => !present.has(path) && present.hasOneTwin(path) && shown.has(foldPath(path)),
+      );
+    }
+    return { removed: this.#removed, failed: this.#failed };
+  }
+
+  async #goThrough(target: SyncSide, isToGo: (path: string) => boolean): Promise<void> {
+    for await (const batch of target.list('')) {
+      for (const item of batch) {
+        await this.#leaveFoldersBefore(item.path);
+        await this.#consider(item, isToGo);
+      }
+      if (this.#options.signal?.aborted) throw abortError(this.#options.signal);
+    }
+    await this.#leaveFoldersBefore('');
+    await this.#settled();
+  }
+
+  async #consider(item: Entry | Problem, isToGo: (path: string) => boolean): Promise<void> {
+    const isKept = isLeftOut(this.#options.exclude, item) || isPartial(item.path);
+    if (!isKept && !('error' in item) && isToGo(item.path)) {
+      if (item.type === 'folder') this.#folders.push({ path: item.path, keep: false });
+      else await this.#start(item.path);
+      return;
+    }
+    for (const folder of this.#folders) folder.keep = true;
+    if (!isKept && 'error' in item) this.#fail(item.path, item.error);
+  }
+
+  async #leaveFoldersBefore(path: string): Promise<void> {
+    for (let last = this.#folders.at(-1); last !== undefined; last = this.#folders.at(-1)) {
+      if (path.startsWith(`${last.path}/`)) return;
+      this.#folders.pop();
+      if (last.keep) continue;
+      await this.#settled();
+      await this.#start(last.path);
+    }
+  }
+
+  /** Several at once: at the other end each costs a round trip. */
+  async #start(path: string): Promise<void> {
+    if (this.#underWay.size >= MAX_REMOVALS_UNDER_WAY) await Promise.race(this.#underWay);
+    const removing = this.#removeOne(path).finally(() => this.#underWay.delete(removing));
+    this.#underWay.add(removing);
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  async #removeOne(path: string): Promise<void> {
+    try {
+      await this.#remove(path);
+      this.#removed += 1;
+      this.#options.onEvent?.({ type: 'removed', path });
+    } catch (thrown) {
+      this.#fail(path, thrown);
+    }
+  }
+
+  #fail(path: string, thrown: unknown): void {
+    this.#failed += 1;
+    this.#options.onEvent?.({ type: 'failed', path, error: toLineError(thrown) });
+  }
+}
+
+/** The source's paths, as they are and folded. */
+class SourceNames {
+  readonly #exact = new PathSet();
+  readonly #folded = new PathSet();
+  /** Folded paths that several of the source share. */
+  readonly #shared = new PathSet();
+
+  add(path: string): void {
+    const folded = foldPath(path);
+    if (this.#folded.has(folded)) this.#shared.add(folded);
+    this.#exact.add(path);
+    this.#folded.add(folded);
+  }
+
+  has(path: string): boolean {
+    return this.#exact.has(path);
+  }
+
+  hasTwin(path: string): boolean {
+    return this.#folded.has(foldPath(path));
+  }
+
+  /** Of several, some may be one on the target's disk and others not: nobody can tell what such a path is, so it stays. */
+  hasOneTwin(path: string): boolean {
+    return this.hasTwin(path) && !this.#shared.has(foldPath(path));
+  }
+}
+
+const MAX_REMOVALS_UNDER_WAY = 32;
