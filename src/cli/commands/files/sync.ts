@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import {
+  decodeName,
   excluder,
   FilesClient,
   type Line,
@@ -190,7 +191,10 @@ async function readLines(path: string): Promise<string[]> {
   try {
     const bytes = new Uint8Array(file.entry.size);
     const count = await file.read(bytes, 0);
-    return new TextDecoder().decode(bytes.subarray(0, count)).split('\n');
+    // As names are read, so that a pattern can mean one that is not UTF-8; an editor's byte order mark means nothing.
+    return decodeName(bytes.subarray(0, count))
+      .replace(/^\uFEFF/, '')
+      .split('\n');
   } finally {
     await file.close();
   }
