@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -10,17 +9,12 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { encodeName } from '../../protocol/bytes/text.ts';
-import { MAX_NAME_BYTES } from '../../services/files/names.ts';
 import { codeOf } from '../node-errors.ts';
 import { type Folder, fromLatin1 } from './beneath.ts';
+import { freshPartialName, PARTIAL_SUFFIX, parsePartialName, stemOf } from './partial-names.ts';
 import { NO_FOLLOW } from './read-root.ts';
 
-/**
- * Names of files on their way in: `NAME.PID-RANDOM.postern-part` beside NAME. PID is the process that writes it, 0 when
- * nobody does any more. So a partial says what it is, two sessions never write into one, and what a killed process left
- * is found again without a journal.
- */
+/** A file on its way in, beside the name that it is to get (partial-names.ts). */
 export interface OpenPartial {
   readonly fd: number;
   readonly name: string;
@@ -43,7 +37,7 @@ export function makePartial(folder: Folder, name: string): OpenPartial {
  */
 export function findPartials(folder: Folder, name: string): { readonly name: string; readonly size: number }[] {
   return abandonedPartials(folder)
-    .filter(partial => partial.stem === stem(name))
+    .filter(partial => partial.stem === stemOf(name))
     .sort((one, other) => other.size - one.size);
 }
 
@@ -64,13 +58,13 @@ export function removeSuperseded(folder: Folder, isCompleted: (name: string) => 
 function abandonedPartials(folder: Folder): { readonly name: string; readonly stem: string; readonly size: number }[] {
   const found: { name: string; stem: string; size: number }[] = [];
   for (const entry of readdirSync(folder.self, 'latin1')) {
-    if (!entry.endsWith(SUFFIX)) continue;
+    if (!entry.endsWith(PARTIAL_SUFFIX)) continue;
     const name = fromLatin1(entry);
-    const parts = PATTERN.exec(name);
-    if (parts === null) continue;
+    const parsed = parsePartialName(name);
+    if (parsed === undefined) continue;
     const stats = lstatSync(folder.at(name), { throwIfNoEntry: false });
-    if (stats === undefined || !isOwn(stats) || isBeingWritten(Number(parts[2]), stats)) continue;
-    found.push({ name, stem: parts[1]!, size: stats.size });
+    if (stats === undefined || !isOwn(stats) || isBeingWritten(parsed.pid, stats)) continue;
+    found.push({ name, stem: parsed.stem, size: stats.size });
   }
   folder.checkAfterUse();
   return found;
@@ -79,7 +73,7 @@ function abandonedPartials(folder: Folder): { readonly name: string; readonly st
 /** Takes the largest partial over: by giving it a name of this process, which only one process can do. */
 export function adoptPartial(folder: Folder, name: string): OpenPartial | undefined {
   for (const { name: left } of findPartials(folder, name)) {
-    const own = freshName(name, process.pid);
+    const own = freshPartialName(name, process.pid);
     try {
       renameSync(folder.at(left), folder.at(own));
     } catch (error) {
@@ -96,7 +90,7 @@ export function adoptPartial(folder: Folder, name: string): OpenPartial | undefi
 export function withFreshName<T>(name: string, pid: number, make: (freshName: string) => T): T {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return make(freshName(name, pid));
+      return make(freshPartialName(name, pid));
     } catch (error) {
       if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
     }
@@ -143,22 +137,6 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function freshName(name: string, pid: number): string {
-  // Node draws the randomness of UUIDs ahead, which for a small file is worth it.
-  return `${stem(name)}.${pid}-${randomUUID().slice(0, 8)}${SUFFIX}`;
-}
-
-/** As much of the name as leaves room for the rest, cut at a character's border. */
-function stem(name: string): string {
-  if (name.length * 3 <= MAX_STEM_BYTES) return name;
-  const characters = Array.from(name);
-  while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
-  return characters.join('');
-}
-
-const SUFFIX = '.postern-part';
-const PATTERN = /^(.*)\.(\d{1,10})-[0-9a-f]{8}\.postern-part$/s;
-const MAX_STEM_BYTES = MAX_NAME_BYTES - '.4294967295-00000000'.length - SUFFIX.length;
 const MAX_ATTEMPTS = 8;
 /** Of the disk's clock behind the system's: the kernel stamps files with the last tick. */
 const CLOCK_SLACK_MS = 50;
