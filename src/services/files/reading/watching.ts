@@ -41,7 +41,11 @@ export async function receiveChanges(channel: Channel): Promise<ChangeWatch> {
   const signal = new ChangeSignal();
   const close = (error: LineError): void => {
     signal.fail(error);
-    channel.reset();
+    try {
+      channel.reset();
+    } catch {
+      // The line is gone, and the channel with it.
+    }
   };
   // Read at once and however many: who is busy with one change shall not find a queue of them afterwards.
   const listen = async (): Promise<never> => {
