@@ -38,9 +38,9 @@ export function isLeftOut(exclude: Excluder | undefined, item: Entry | Problem):
   return exclude(item.path, 'error' in item || item.type === 'folder');
 }
 
-/** What belongs to a transfer under way, or one to go on with, and to neither side (node/files/partials.ts). */
+/** What belongs to a transfer under way, or one to go on with, and to neither side (node/files/partial-names.ts). */
 export function isPartial(path: string): boolean {
-  return /\.\d{1,10}-[0-9a-f]{8}\.postern-part$/.test(path);
+  return /\.\d{1,10}-(?:[0-9a-f]{8}-)?[0-9a-f]{8}\.postern-part$/.test(path);
 }
 
 /** A store without what is left out: who reads it can neither see nor open that, nor by any link that leads there. */
