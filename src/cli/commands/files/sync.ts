@@ -44,7 +44,7 @@ export type Sync = (options: SyncOptions) => Promise<SyncSummary>;
 export interface RoundsSource {
   readonly line: Line;
   /** Notices changes of the source. */
-  watch(signal: AbortSignal): Promise<ChangeWatch>;
+  readonly watch: (signal: AbortSignal) => Promise<ChangeWatch>;
 }
 
 /**
