@@ -12,8 +12,8 @@ export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
 export type { Compressor } from './services/files/coding/compressor.ts';
-export type { Entry, EntryType, Problem } from './services/files/entry.ts';
-export { type Excluder, excluder } from './services/files/exclude.ts';
+export type { Entry, EntryType, Excluder, Problem } from './services/files/entry.ts';
+export { excluder } from './services/files/exclude.ts';
 export type { MakeSha256, Sha256 } from './services/files/hash.ts';
 export {
   type FetchOptions,

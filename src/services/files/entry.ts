@@ -28,3 +28,6 @@ export interface Problem {
   readonly path: string;
   readonly error: import('../../errors.ts').LineError;
 }
+
+/** Whether what is at `path`, relative to the top of what is compared, is left out; with a folder all that is in it. */
+export type Excluder = (path: string, isFolder: boolean) => boolean;

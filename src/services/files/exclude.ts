@@ -1,10 +1,7 @@
 import { LineError } from '../../errors.ts';
-import type { Entry, Problem } from './entry.ts';
+import type { Entry, Excluder, Problem } from './entry.ts';
 import { compileIgnorePattern, matchesIgnorePattern } from './ignore-pattern.ts';
 import type { ListingOptions, ReadStore, SourceFile } from './store.ts';
-
-/** Whether what is at `path`, relative to the top of what is compared, is left out; with a folder all that is in it. */
-export type Excluder = (path: string, isFolder: boolean) => boolean;
 
 /**
  * Patterns as in .gitignore, relative to the top, one a string; the last one that matches counts. What is in a folder that

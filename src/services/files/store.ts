@@ -1,5 +1,4 @@
-import type { Entry, Problem } from './entry.ts';
-import type { Excluder } from './exclude.ts';
+import type { Entry, Excluder, Problem } from './entry.ts';
 
 /**
  * The ports through which the files service reaches a disk. Paths are relative, checked by names.ts before they come
