@@ -2,13 +2,10 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import type { Clock, Timer } from '../../line/clock.ts';
-import type { Entry, Problem } from '../../services/files/entry.ts';
+import type { Entry, Excluder, Problem } from '../../services/files/entry.ts';
 import { MAX_PATH_LEVELS, quotePath } from '../../services/files/names.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
 import { type Beneath, type Folder, fromLatin1, isSame } from './beneath.ts';
-
-/** Says whether a change of what is at this path, relative to the watched folder, does not count. */
-export type Ignores = (path: string, isFolder: boolean) => boolean;
 
 /** Called for a change, and with `false` when this way of noticing has come to its end. */
 export type OnChange = (goesOn: boolean) => void;
@@ -38,7 +35,7 @@ interface WatchedFolder {
 export class FoldersWay implements Way {
   readonly #beneath: Beneath;
   readonly #top: readonly string[];
-  readonly #ignores: Ignores;
+  readonly #ignores: Excluder;
   readonly #onChange: OnChange;
   readonly #budget: { folders: number };
   readonly #maxFolders: number;
@@ -51,7 +48,7 @@ export class FoldersWay implements Way {
   constructor(
     beneath: Beneath,
     top: readonly string[],
-    ignores: Ignores,
+    ignores: Excluder,
     onChange: OnChange,
     budget: { folders: number },
     maxFolders: number,
@@ -158,11 +155,11 @@ export class FoldersWay implements Way {
 export class TreeWay implements Way {
   readonly #beneath: Beneath;
   readonly #top: readonly string[];
-  readonly #ignores: Ignores;
+  readonly #ignores: Excluder;
   readonly #onChange: OnChange;
   #watcher: FSWatcher | undefined;
 
-  constructor(beneath: Beneath, top: readonly string[], ignores: Ignores, onChange: OnChange) {
+  constructor(beneath: Beneath, top: readonly string[], ignores: Excluder, onChange: OnChange) {
     this.#beneath = beneath;
     this.#top = top;
     this.#ignores = ignores;
@@ -196,7 +193,7 @@ export class TreeWay implements Way {
 /** Lists the folder every few seconds, and less often if that takes long, and compares what there is. */
 export class ListingWay implements Way {
   readonly #list: () => AsyncIterable<readonly (Entry | Problem)[]>;
-  readonly #ignores: Ignores;
+  readonly #ignores: Excluder;
   readonly #onChange: OnChange;
   readonly #clock: Clock;
   #last: string | undefined;
@@ -205,7 +202,7 @@ export class ListingWay implements Way {
 
   constructor(
     list: () => AsyncIterable<readonly (Entry | Problem)[]>,
-    ignores: Ignores,
+    ignores: Excluder,
     onChange: OnChange,
     clock: Clock,
   ) {
@@ -261,7 +258,7 @@ function factsOf(item: Entry | Problem): string {
 }
 
 /** An event does not say whether it is of a folder. */
-function isIgnored(ignores: Ignores, path: string): boolean {
+function isIgnored(ignores: Excluder, path: string): boolean {
   return ignores(path, false) && ignores(path, true);
 }
 

@@ -1,12 +1,13 @@
 import { LineError } from '../../errors.ts';
 import { type Clock, systemClock, type Timer } from '../../line/clock.ts';
 import { ChangeSignal } from '../../services/files/change-signal.ts';
+import type { Excluder } from '../../services/files/entry.ts';
 import { quotePath } from '../../services/files/names.ts';
 import type { ChangeWatch, ReadStore } from '../../services/files/store.ts';
 import { translating } from '../node-errors.ts';
 import type { Beneath, Found } from './beneath.ts';
 import { parsePartialName } from './partial-names.ts';
-import { FoldersWay, type Ignores, joinPath, ListingWay, type OnChange, TreeWay, type Way } from './watch-ways.ts';
+import { FoldersWay, joinPath, ListingWay, type OnChange, TreeWay, type Way } from './watch-ways.ts';
 
 /**
  * How changes are noticed. `folders`: by a watch of the system on each folder, which holds the folder itself and not its
@@ -38,11 +39,11 @@ export class Watches {
   }
 
   /** As `ReadStore.watch`, with a path that was checked. */
-  async open(names: readonly string[], exclude: Ignores | undefined): Promise<ChangeWatch> {
+  async open(names: readonly string[], exclude: Excluder | undefined): Promise<ChangeWatch> {
     if (this.#open.size >= MAX_WATCHES) throw new LineError('TOO_MANY', 'too many watches are under way');
     const path = names.join('/');
     const top = translating(quotePath(path), () => this.#beneath.reading(names, found => placeOf(found, path)));
-    const ignores: Ignores = (one, isFolder) =>
+    const ignores: Excluder = (one, isFolder) =>
       parsePartialName(one) !== undefined || exclude?.(one, isFolder) === true;
     const opened = new TreeWatch(
       onChange => this.#systemWay(top, ignores, onChange),
@@ -59,7 +60,7 @@ export class Watches {
     for (const one of this.#open) one.close();
   }
 
-  #systemWay(top: readonly string[], ignores: Ignores, onChange: OnChange): Way | undefined {
+  #systemWay(top: readonly string[], ignores: Excluder, onChange: OnChange): Way | undefined {
     const { way, maxFolders } = this.#options;
     if (way === 'folders') return new FoldersWay(this.#beneath, top, ignores, onChange, this.#budget, maxFolders);
     return way === 'tree' ? new TreeWay(this.#beneath, top, ignores, onChange) : undefined;
