@@ -51,6 +51,7 @@ export {
 export type {
   Attributes,
   ChangeStore,
+  ChangeWatch,
   ListingOptions,
   LookOptions,
   ReadStore,
@@ -68,6 +69,7 @@ export {
   syncFromRemote,
   syncToRemote,
 } from './services/files/syncing/sync.ts';
+export { syncOnChange } from './services/files/syncing/sync-on-change.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
 export { dispatchChannels, offeredPermissions } from './services/registry.ts';
 export type { Service, ServiceKind } from './services/service.ts';

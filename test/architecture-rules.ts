@@ -10,7 +10,12 @@ export const EVERYWHERE = ['errors.ts', 'protocol/limits.ts'];
 export const ENTRIES = ['index.ts', 'node/index.ts', 'testing/index.ts'];
 
 /** The interfaces of the services that a platform implements, and what it needs to do so. */
-const PORTS = ['services/files/store.ts', 'services/files/entry.ts', 'services/files/names.ts'];
+const PORTS = [
+  'services/files/store.ts',
+  'services/files/entry.ts',
+  'services/files/names.ts',
+  'services/files/change-signal.ts',
+];
 
 export interface Layer {
   readonly files: string;

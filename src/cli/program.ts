@@ -152,6 +152,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
       (one, before?: string[]) => [...(before ?? []), one],
     )
     .option('--exclude-from <file>', 'patterns from a file, one a line')
+    .option('--watch', 'stay, and sync again whenever SRC changes, until Ctrl-C')
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
     .action(async (source: string, target: string, options, ran) => {
       const { sync } = await import('./commands/files/sync.ts');

@@ -1,15 +1,17 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { serveFolder } from '../../src/node/files/folder-service.ts';
 import { listen } from '../../src/node/listen.ts';
 import { temporaryInstall } from '../../src/node/state/install.ts';
 import type { Permission } from '../../src/services/permission.ts';
-import { Home, PASSPHRASE, run } from '../cli/support/command.ts';
+import { Home, PASSPHRASE, run, startForTest, stop } from '../cli/support/command.ts';
+import { Gate } from '../cli/support/gate.ts';
 import { namesBelow } from '../services/files/served.ts';
 
 let home: Home;
 let end: () => Promise<void>;
+let port: number;
 let url: string;
 let here: string;
 let there: string;
@@ -28,7 +30,8 @@ beforeEach(async () => {
     port: 0,
     install: temporaryInstall(),
   });
-  url = `postern://127.0.0.1:${server.port}/`;
+  port = server.port;
+  url = `postern://127.0.0.1:${port}/`;
   end = async () => {
     await server.close();
     await service.close();
@@ -73,13 +76,14 @@ describe('sync', () => {
 
   it('tells with -n what it would do, and does nothing', async () => {
     writeFileSync(join(here, 'a'), 'new');
+    writeFileSync(join(here, 'c'), 'left out');
     writeFileSync(join(there, 'b'), '');
-    writeFileSync(join(home.path, 'patterns'), '# none\n');
+    writeFileSync(join(home.path, 'patterns'), '\uFEFFc\n# none\n');
     const { status, stdout } = await sync('-n', '--delete', '--exclude-from', join(home.path, 'patterns'), here, url);
     expect([status, stdout]).toEqual([0, 'new\ta\nremove\tb\n']);
     expect(namesBelow(there)).toEqual(['b']);
     expect(await sync('-n', url, join(here, 'not/there'))).toMatchObject({ status: 0, stdout: 'new\tb\n' });
-    expect(namesBelow(here)).toEqual(['a']);
+    expect(namesBelow(here)).toEqual(['a', 'c']);
   });
 
   it('does not delete without --yes where nobody can be asked', async () => {
@@ -91,5 +95,56 @@ describe('sync', () => {
   it('needs one place here and one elsewhere', async () => {
     expect(await sync(here, there)).toMatchObject({ status: 2 });
     expect(await sync(url, url)).toMatchObject({ status: 2 });
+  });
+});
+
+/** Standing still would end the test in the time that it has. */
+const appears = (path: string) =>
+  vi.waitFor(() => expect(existsSync(path)).toBe(true), { timeout: 50_000, interval: 20 });
+
+describe('sync --watch', () => {
+  it.each(['up', 'down'] as const)('stays and syncs %s what changes, until Ctrl-C', async direction => {
+    const [source, target] = direction === 'up' ? [here, there] : [there, here];
+    const places = direction === 'up' ? [here, url] : [url, here];
+    writeFileSync(join(source, 'first'), 'first');
+    writeFileSync(join(target, 'extra'), '');
+    const running = startForTest(home, ['sync', '--watch', '--delete', '--yes', '--exclude', '*.log', ...places]);
+    await running.until('stderr', /^\d\d:\d\d:\d\d {2}1 file, 5 B, 1 removed$/m);
+    mkdirSync(join(source, 'new/folder'), { recursive: true });
+    await appears(join(target, 'new/folder'));
+    writeFileSync(join(source, 'new/folder/b.log'), 'left out');
+    writeFileSync(join(source, 'new/folder/a'), '12345678');
+    await running.until('stderr', /^\d\d:\d\d:\d\d {2}1 file, 8 B$/m);
+    expect(namesBelow(target)).toEqual(['first', 'new/', 'new/folder/', 'new/folder/a']);
+    expect(await stop(running, 'SIGINT')).toMatchObject({ status: 130 });
+  });
+
+  it.each(['up', 'down'] as const)('outlives the line: %s', async direction => {
+    const between = await Gate.open(port, Number.POSITIVE_INFINITY);
+    onTestFinished(() => between.close());
+    const [source, target] = direction === 'up' ? [here, there] : [there, here];
+    writeFileSync(join(source, 'a'), 'a');
+    const running = startForTest(home, [
+      'sync',
+      '--watch',
+      '--json',
+      ...(direction === 'up' ? [here, between.url] : [between.url, here]),
+    ]);
+    await running.until('stdout', /"type":"summary".*"received":1,/);
+    between.cut();
+    writeFileSync(join(source, 'b'), 'b');
+    await appears(join(target, 'b'));
+    await running.until('stdout', /"type":"summary"[\s\S]*"type":"summary"/);
+    await stop(running, 'SIGINT');
+    expect(between.passed).toHaveLength(2);
+  });
+
+  it('asks nobody, so it removes with --yes alone; and it watches a folder', async () => {
+    expect(await sync('--watch', '--delete', here, url)).toMatchObject({ status: 2 });
+    expect(await sync('--watch', '-n', here, url)).toMatchObject({ status: 2 });
+    writeFileSync(join(here, 'file'), '');
+    expect((await sync('--watch', join(here, 'file'), `${url}file`)).stderr).toContain('only a folder');
+    writeFileSync(join(there, 'file'), '');
+    expect((await sync('--watch', `${url}file`, join(here, 'file'))).status).toBe(7);
   });
 });

@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<string, Permission>> = {
   'files.hash': 'read',
   'files.leaves': 'read',
   'files.chunks': 'read',
+  'files.watch': 'read',
   'files.put': 'write',
   'files.write': 'write',
   'files.mkdir': 'write',
@@ -31,6 +32,7 @@ const NEED_A_LINE = new Set(['files.get', 'files.put']);
 /** A store that must not be reached. */
 const untouched: ReadStore = {
   stat: () => Promise.reject(new Error('reached')),
+  watch: () => Promise.reject(new Error('reached')),
   open: () => Promise.reject(new Error('reached')),
   list: () => {
     throw new Error('reached');

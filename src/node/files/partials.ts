@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   lstatSync,
   openSync,
@@ -10,93 +10,156 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { encodeName } from '../../protocol/bytes/text.ts';
-import { MAX_NAME_BYTES } from '../../services/files/names.ts';
+import { copyFile } from 'node:fs/promises';
 import { codeOf } from '../node-errors.ts';
 import { type Folder, fromLatin1 } from './beneath.ts';
+import { Descriptor } from './descriptor.ts';
+import {
+  freshPartialName,
+  isPartialOf,
+  PARTIAL_SUFFIX,
+  type PartialName,
+  parsePartialName,
+  type Writer,
+} from './partial-names.ts';
 import { NO_FOLLOW, NO_WAIT } from './source-file.ts';
 
-/**
- * Names of files on their way in: `NAME.PID-RANDOM.postern-part` beside NAME. PID is the process that writes it, 0 when
- * nobody does any more. So a partial says what it is, two sessions never write into one, and what a killed process left
- * is found again without a journal.
- */
+/** A file on its way in, beside the name that it is to get (partial-names.ts). */
 export interface OpenPartial {
   readonly fd: number;
   readonly name: string;
   /** Bytes that were there. */
   readonly size: number;
+  /** A descriptor of a foreign partial whose content is still to be copied (`copyForeign`). */
+  readonly copyOf?: number;
 }
 
-/** Makes and opens a new partial of `name`. */
-export function makePartial(folder: Folder, name: string): OpenPartial {
-  return withFreshName(name, process.pid, partial => ({
+/** Makes and opens a new partial of `name`, for this process at `place`. */
+export function makePartial(folder: Folder, name: string, place: string): OpenPartial {
+  return withFreshName(name, { pid: process.pid, place }, partial => ({
     fd: openSync(folder.at(partial), NEW_FILE, PARTIAL_MODE),
     name: partial,
     size: 0,
   }));
 }
 
-/**
- * What earlier sessions left of `name` and nobody is writing, the largest first. Looks through the folder, which is worth
- * it for large files only.
- */
-export function findPartials(folder: Folder, name: string): { readonly name: string; readonly size: number }[] {
-  return abandonedPartials(folder)
-    .filter(partial => partial.stem === stem(name))
-    .sort((one, other) => other.size - one.size);
+interface FoundPartial {
+  readonly name: string;
+  readonly parsed: PartialName;
+  readonly size: number;
+  readonly mtimeMs: number;
+  /** Whether a process that cannot be asked from here may be writing it: it can be read, and that is all. */
+  readonly isForeign: boolean;
 }
 
 /**
- * Those of files that the caller has brought to their end itself; they were too small to be gone on with. A partial of any
- * other file is somebody else's and stays (R-F9).
+ * What earlier sessions left of `name` and nobody is writing here, the largest first. Looks through the folder, which is
+ * worth it for large files only.
  */
-export function removeSuperseded(folder: Folder, isCompleted: (name: string) => boolean): void {
-  for (const partial of abandonedPartials(folder)) {
-    if (!isCompleted(partial.stem)) continue;
-    const file = lstatSync(folder.at(partial.stem), { throwIfNoEntry: false });
-    if (file?.isFile()) unlinkSync(folder.at(partial.name));
+export function findPartials(folder: Folder, name: string, place: string): FoundPartial[] {
+  return partialsIn(folder, place)
+    .filter(({ parsed }) => isPartialOf(parsed, name))
+    .sort((one, other) => other.size - one.size || Number(one.isForeign) - Number(other.isForeign));
+}
+
+/**
+ * Those of files that the caller has brought to their end itself; they were too small to be gone on with, or were copied.
+ * A partial of any other file is somebody else's and stays (R-F9), and so does a foreign one until it has lain for a day.
+ */
+export function removeSuperseded(folder: Folder, isCompleted: (name: string) => boolean, place: string): void {
+  for (const { name, parsed, mtimeMs, isForeign } of partialsIn(folder, place)) {
+    if (!isCompleted(parsed.stem) || (isForeign && Date.now() - mtimeMs < FOREIGN_QUIET_MS)) continue;
+    const file = lstatSync(folder.at(parsed.stem), { throwIfNoEntry: false });
+    if (file?.isFile()) unlinkSync(folder.at(name));
   }
   folder.checkAfterUse();
 }
 
-/** Plain files of this user with one name that look like partials and that no living process writes. */
-function abandonedPartials(folder: Folder): { readonly name: string; readonly stem: string; readonly size: number }[] {
-  const found: { name: string; stem: string; size: number }[] = [];
+/** Plain files of this user with one name that look like partials and that no process known to live writes. */
+function partialsIn(folder: Folder, place: string): FoundPartial[] {
+  const found: FoundPartial[] = [];
   for (const entry of readdirSync(folder.self, 'latin1')) {
-    if (!entry.endsWith(SUFFIX)) continue;
+    if (!entry.endsWith(PARTIAL_SUFFIX)) continue;
     const name = fromLatin1(entry);
-    const parts = PATTERN.exec(name);
-    if (parts === null) continue;
+    const parsed = parsePartialName(name);
+    if (parsed === undefined) continue;
     const stats = lstatSync(folder.at(name), { throwIfNoEntry: false });
-    if (stats === undefined || !isOwn(stats) || isBeingWritten(Number(parts[2]), stats)) continue;
-    found.push({ name, stem: parts[1]!, size: stats.size });
+    if (stats === undefined || !isOwn(stats)) continue;
+    const { writer } = parsed;
+    const isElsewhere = writer?.place !== undefined && writer.place !== place;
+    if (writer !== undefined && !isElsewhere && isBeingWritten(writer.pid, stats)) continue;
+    const isForeign = writer !== undefined && writer.place !== place;
+    found.push({ name, parsed, size: stats.size, mtimeMs: stats.mtimeMs, isForeign });
   }
   folder.checkAfterUse();
   return found;
 }
 
-/** Takes the largest partial over: by giving it a name of this process, which only one process can do. */
-export function adoptPartial(folder: Folder, name: string): OpenPartial | undefined {
-  for (const { name: left } of findPartials(folder, name)) {
-    const own = freshName(name, process.pid);
+/**
+ * Takes the largest partial over: by giving it a name of this process, which only one process can do. In the place of a
+ * foreign one it makes a new partial, to be filled by `copyForeign`.
+ */
+export function adoptPartial(folder: Folder, name: string, place: string): OpenPartial | undefined {
+  for (const { name: left, isForeign } of findPartials(folder, name, place)) {
     try {
-      renameSync(folder.at(left), folder.at(own));
+      const opened = isForeign ? openForeign(folder, left, name, place) : takeOver(folder, left, name, place);
+      if (opened !== undefined) return opened;
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') continue; // Another session was quicker.
-      throw error;
+      if (codeOf(error) !== 'ENOENT') throw error; // Another session was quicker.
     }
-    const opened = openOwn(folder, own);
-    if (opened !== undefined) return opened;
   }
   return undefined;
 }
 
+function takeOver(folder: Folder, left: string, name: string, place: string): OpenPartial | undefined {
+  const own = freshPartialName(name, { pid: process.pid, place });
+  renameSync(folder.at(left), folder.at(own));
+  const opened = openOwn(folder, own, constants.O_RDWR);
+  return opened === undefined ? undefined : { ...opened, name: own };
+}
+
+function openForeign(folder: Folder, left: string, name: string, place: string): OpenPartial | undefined {
+  const foreign = openOwn(folder, left, constants.O_RDONLY);
+  if (foreign === undefined) return undefined;
+  try {
+    return { ...makePartial(folder, name, place), copyOf: foreign.fd };
+  } catch (error) {
+    closeSync(foreign.fd);
+    throw error;
+  }
+}
+
+/**
+ * Fills the new partial from a foreign one, which may change meanwhile: what the copy is worth is found out by comparing
+ * it with the source, like all that lay there. Closes `copyOf`. Where it fails, the copy ends.
+ */
+export async function copyForeign({ fd, name }: OpenPartial, copyOf: number): Promise<OpenPartial> {
+  try {
+    // A disk that can lets both share what is the same. Through /proc it is the very files that are open.
+    await copyFile(`/proc/self/fd/${copyOf}`, `/proc/self/fd/${fd}`, constants.COPYFILE_FICLONE);
+  } catch {
+    await copyBytes(new Descriptor(copyOf), new Descriptor(fd)).catch(() => {});
+  } finally {
+    closeSync(copyOf);
+  }
+  // What was copied had a mode too.
+  if (process.platform !== 'win32') fchmodSync(fd, PARTIAL_MODE);
+  return { fd, name, size: fstatSync(fd).size };
+}
+
+async function copyBytes(source: Descriptor, target: Descriptor): Promise<void> {
+  const block = new Uint8Array(COPY_BLOCK_BYTES);
+  for (let position = 0, count = block.length; count === block.length; position += count) {
+    count = await source.readFully(block, position, false);
+    await target.writeFully(block.subarray(0, count), position, false);
+  }
+}
+
 /** Calls `make` with a new name for a partial of `name`, again if that happens to exist. */
-export function withFreshName<T>(name: string, pid: number, make: (freshName: string) => T): T {
+export function withFreshName<T>(name: string, writer: Writer | undefined, make: (freshName: string) => T): T {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return make(freshName(name, pid));
+      return make(freshPartialName(name, writer));
     } catch (error) {
       if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
     }
@@ -104,10 +167,14 @@ export function withFreshName<T>(name: string, pid: number, make: (freshName: st
 }
 
 /** Looks again at what was opened: it may have been swapped since it was found. */
-function openOwn(folder: Folder, name: string): OpenPartial | undefined {
-  const fd = openSync(folder.at(name), constants.O_RDWR | NO_FOLLOW | NO_WAIT);
+function openOwn(
+  folder: Folder,
+  name: string,
+  mode: number,
+): { readonly fd: number; readonly size: number } | undefined {
+  const fd = openSync(folder.at(name), mode | NO_FOLLOW | NO_WAIT);
   const stats = fstatSync(fd);
-  if (isOwn(stats)) return { fd, name, size: stats.size };
+  if (isOwn(stats)) return { fd, size: stats.size };
   closeSync(fd);
   return undefined;
 }
@@ -125,7 +192,6 @@ function isOwn(stats: Stats): boolean {
  * start has the same number, so with this process's own it counts whether the file is older than the process.
  */
 function isBeingWritten(pid: number, stats: Stats): boolean {
-  if (pid === 0) return false;
   if (pid === process.pid) {
     // Two ways to tell the start, so that a clock that was set meanwhile, in either direction, does no harm.
     const startMs = Math.min(performance.timeOrigin, Date.now() - process.uptime() * 1000);
@@ -143,23 +209,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function freshName(name: string, pid: number): string {
-  // Node draws the randomness of UUIDs ahead, which for a small file is worth it.
-  return `${stem(name)}.${pid}-${randomUUID().slice(0, 8)}${SUFFIX}`;
-}
-
-/** As much of the name as leaves room for the rest, cut at a character's border. */
-function stem(name: string): string {
-  if (name.length * 3 <= MAX_STEM_BYTES) return name;
-  const characters = Array.from(name);
-  while (encodeName(characters.join('')).length > MAX_STEM_BYTES) characters.pop();
-  return characters.join('');
-}
-
-const SUFFIX = '.postern-part';
-const PATTERN = /^(.*)\.(\d{1,10})-[0-9a-f]{8}\.postern-part$/s;
-const MAX_STEM_BYTES = MAX_NAME_BYTES - '.4294967295-00000000'.length - SUFFIX.length;
 const MAX_ATTEMPTS = 8;
+const COPY_BLOCK_BYTES = 1024 * 1024;
+/** A transfer writes now and then; one that has not for a day is over, wherever it was. */
+const FOREIGN_QUIET_MS = 24 * 3600 * 1000;
 /** Of the disk's clock behind the system's: the kernel stamps files with the last tick. */
 const CLOCK_SLACK_MS = 50;
 /** What is not complete is its owner's alone. */

@@ -9,22 +9,32 @@ import {
   type NamePlatform,
   quotePath,
 } from '../../services/files/names.ts';
-import type { ListingOptions, LookOptions, ReadStore, SourceFile, WholeRead } from '../../services/files/store.ts';
+import type {
+  ChangeWatch,
+  ListingOptions,
+  LookOptions,
+  ReadStore,
+  SourceFile,
+  WholeRead,
+} from '../../services/files/store.ts';
 import { toLineError, translating } from '../node-errors.ts';
 import { Beneath, type Folder, type Found, fromLatin1, isSame, readLink, type Walk } from './beneath.ts';
 import { entryOf, openSource, readWhole } from './source-file.ts';
+import { Watches, type WatchOptions } from './watch.ts';
 
 /** A folder of this machine that may be read; every file that is read goes through here (R-F7). */
 export class ReadRoot implements ReadStore {
   readonly #beneath: Beneath;
+  readonly #watches: Watches;
 
-  private constructor(beneath: Beneath) {
+  private constructor(beneath: Beneath, watching: Partial<WatchOptions>) {
     this.#beneath = beneath;
+    this.#watches = new Watches(beneath, this.list.bind(this), watching);
   }
 
   /** `NOT_FOUND` if nothing is there, `NOT_A_FILE` if it is no folder. */
-  static async open(directory: string, options: { walk?: Walk } = {}): Promise<ReadRoot> {
-    return new ReadRoot(openBeneath(directory, options.walk));
+  static async open(directory: string, options: { walk?: Walk } & Partial<WatchOptions> = {}): Promise<ReadRoot> {
+    return new ReadRoot(openBeneath(directory, options.walk), options);
   }
 
   async stat(path: string, options: LookOptions = {}): Promise<Entry> {
@@ -74,8 +84,13 @@ export class ReadRoot implements ReadStore {
     return this.#reading(path, options, found => openSource(found, path));
   }
 
-  /** Files that are open stay open; a listing under way fails at its next folder. */
+  async watch(path: string, options: LookOptions = {}): Promise<ChangeWatch> {
+    return this.#watches.open(checkPath(path, PLATFORM), options.exclude);
+  }
+
+  /** Files that are open stay open; a listing under way fails at its next folder, and watches end. */
   async close(): Promise<void> {
+    this.#watches.close();
     this.#beneath.close();
   }
 

@@ -43,8 +43,10 @@ import {
   type Walk,
 } from './beneath.ts';
 import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
+import { thisPlace } from './partial-names.ts';
 import {
   adoptPartial,
+  copyForeign,
   findPartials,
   makePartial,
   type OpenPartial,
@@ -57,15 +59,17 @@ import { entryOf, NO_FOLLOW, NO_WAIT, openSource } from './source-file.ts';
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
 export class ReceiveRoot implements ChangeStore {
   readonly #beneath: Beneath;
+  readonly #place: string;
 
-  private constructor(beneath: Beneath) {
+  private constructor(beneath: Beneath, place: string) {
     this.#beneath = beneath;
+    this.#place = place;
   }
 
   /** `NOT_FOUND` if nothing is there, unless `make`; `NOT_A_FILE` if it is no folder. */
-  static async open(directory: string, options: { make?: boolean; walk?: Walk } = {}): Promise<ReceiveRoot> {
+  static async open(directory: string, options: ReceiveRootOptions = {}): Promise<ReceiveRoot> {
     if (options.make) translating(quotePath(directory), () => mkdirSync(directory, { recursive: true }));
-    return new ReceiveRoot(openBeneath(directory, options.walk));
+    return new ReceiveRoot(openBeneath(directory, options.walk), options.place ?? thisPlace());
   }
 
   release(bytes: Uint8Array): void {
@@ -149,7 +153,7 @@ export class ReceiveRoot implements ChangeStore {
     const content = target.isWellFormed() ? target : Buffer.from(encodeName(target));
     translating(quotePath(path), () =>
       this.#beneath.writing(names, { make: true }, (folder, name) => {
-        if (options.replace) replaceByLink(folder, name, content);
+        if (options.replace) replaceByLink(folder, name, content, this.#place);
         else symlinkSync(content, folder.at(name));
         folder.checkAfterUse();
       }),
@@ -161,7 +165,7 @@ export class ReceiveRoot implements ChangeStore {
     try {
       return translating(quotePath(path), () =>
         this.#beneath.writing(names, { make: false }, (folder, name) => {
-          const [largest] = findPartials(folder, name);
+          const [largest] = findPartials(folder, name, this.#place);
           return largest?.size ?? 0;
         }),
       );
@@ -175,24 +179,28 @@ export class ReceiveRoot implements ChangeStore {
   async clearPartials(path: string, isCompleted: (name: string) => boolean): Promise<void> {
     const names = checkPath(path, PLATFORM);
     translating(quotePath(path), () =>
-      this.#beneath.folder(names, { make: false }, folder => removeSuperseded(folder, isCompleted)),
+      this.#beneath.folder(names, { make: false }, folder => removeSuperseded(folder, isCompleted, this.#place)),
     );
   }
 
   async create(path: string, options: { readonly resume?: boolean } = {}): Promise<ReceivingFile> {
     const names = namesBelowRoot(path);
-    return translating(quotePath(path), () =>
+    const opened = translating(quotePath(path), () =>
       this.#beneath.writing(names, { make: true }, (folder, name) => {
-        const opened = (options.resume ? adoptPartial(folder, name) : undefined) ?? makePartial(folder, name);
+        const adopted = options.resume ? adoptPartial(folder, name, this.#place) : undefined;
+        const partial = adopted ?? makePartial(folder, name, this.#place);
         try {
           folder.checkAfterUse();
         } catch (error) {
-          closeSync(opened.fd);
+          closeSync(partial.fd);
+          if (partial.copyOf !== undefined) closeSync(partial.copyOf);
           throw error;
         }
-        return new PartialFile(this.#beneath, names, opened);
+        return partial;
       }),
     );
+    const { copyOf } = opened;
+    return new PartialFile(this.#beneath, names, copyOf === undefined ? opened : await copyForeign(opened, copyOf));
   }
 
   async putWhole(files: readonly WholeFile[]): Promise<readonly (LineError | undefined)[]> {
@@ -200,7 +208,7 @@ export class ReceiveRoot implements ChangeStore {
       files.map(file => {
         try {
           const names = namesBelowRoot(file.path);
-          this.#beneath.writing(names, { make: true }, (folder, name) => putWhole(folder, name, file));
+          this.#beneath.writing(names, { make: true }, (folder, name) => putWhole(folder, name, file, this.#place));
           return undefined;
         } catch (error) {
           return toLineError(error, quotePath(file.path));
@@ -287,6 +295,14 @@ export class ReceiveRoot implements ChangeStore {
       return entry;
     });
   }
+}
+
+export interface ReceiveRootOptions {
+  /** Make the folder if it is not there. */
+  readonly make?: boolean;
+  readonly walk?: Walk;
+  /** Where the number of this process means something: what `thisPlace` gives; another one only for tests. */
+  readonly place?: string;
 }
 
 /**
@@ -405,7 +421,7 @@ class PartialFile implements ReceivingFile {
     try {
       // Under a name without a process: whoever wants it next need not ask whether this one still lives.
       this.#withPartial(identity, (partial, _target, folder, name) => {
-        this.#partial = withFreshName(name, 0, free => {
+        this.#partial = withFreshName(name, undefined, free => {
           moveToFreeName(partial, folder.at(free));
           return free;
         });
@@ -486,8 +502,9 @@ function makeIfMissing(folder: Folder, name: string): boolean {
 }
 
 /** A file in one step of several calls, none of which waits for anybody. */
-function putWhole(folder: Folder, name: string, { bytes, replace, ...attributes }: WholeFile): void {
-  const { fd, name: partialName } = makePartial(folder, name);
+function putWhole(folder: Folder, name: string, file: WholeFile, place: string): void {
+  const { bytes, replace, ...attributes } = file;
+  const { fd, name: partialName } = makePartial(folder, name, place);
   const partial = folder.at(partialName);
   try {
     try {
@@ -551,8 +568,8 @@ function moveFolder(from: Place, to: Place): void {
   renameSync(from, to);
 }
 
-function replaceByLink(folder: Folder, name: string, content: Place): void {
-  const temporary = withFreshName(name, process.pid, fresh => {
+function replaceByLink(folder: Folder, name: string, content: Place, place: string): void {
+  const temporary = withFreshName(name, { pid: process.pid, place }, fresh => {
     symlinkSync(content, folder.at(fresh));
     return folder.at(fresh);
   });

@@ -1,55 +1,32 @@
 import { LineError } from '../../errors.ts';
 import type { Entry, Excluder, Problem } from './entry.ts';
+import { compileIgnorePattern, matchesIgnorePattern } from './ignore-pattern.ts';
 import type { ListingOptions, ReadStore, SourceFile, WholeRead } from './store.ts';
 
 /**
- * Patterns in the manner of .gitignore, the last one that matches counts: `*` and `?` stand for anything but `/`, `**` for
- * that too; one with a `/` before its end counts from the top, else for names anywhere; `/` at the end means folders only;
- * `!` takes back. Empty lines and those with `#` say nothing, `\` makes the next character mean itself. No `[…]`.
+ * Patterns as in .gitignore, relative to the top, one a string; the last one that matches counts. What is in a folder that
+ * is left out cannot be taken back. `?` and `[…]` stand for a character, where git has them stand for a byte.
  */
 export function excluder(patterns: readonly string[]): Excluder {
-  const rules = patterns.map(compile).filter(rule => rule !== undefined);
-  const matches = (path: string, isFolder: boolean): boolean =>
-    rules.findLast(rule => (isFolder || !rule.foldersOnly) && rule.pattern.test(path))?.excludes ?? false;
-  return (path, isFolder) => {
-    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-      if (matches(path.slice(0, slash), true)) return true;
+  const rules = patterns.map(compileIgnorePattern).filter(rule => rule !== undefined);
+  const matches = (path: string, isFolder: boolean): boolean => {
+    const names = path.split('/');
+    return (
+      rules.findLast(rule => (isFolder || !rule.foldersOnly) && matchesIgnorePattern(rule, names))?.excludes ?? false
+    );
+  };
+  // The neighbours in a listing have their folder in common.
+  let last = { folder: '', isOut: false };
+  const isOut = (path: string, isFolder: boolean): boolean => {
+    const slash = path.lastIndexOf('/');
+    if (slash > 0) {
+      const folder = path.slice(0, slash);
+      if (last.folder !== folder) last = { folder, isOut: isOut(folder, true) };
+      if (last.isOut) return true;
     }
     return matches(path, isFolder);
   };
-}
-
-interface Rule {
-  readonly pattern: RegExp;
-  readonly excludes: boolean;
-  readonly foldersOnly: boolean;
-}
-
-function compile(line: string): Rule | undefined {
-  let text = line.replace(/\r$/, '');
-  if (text === '' || text.startsWith('#')) return undefined;
-  const excludes = !text.startsWith('!');
-  if (!excludes) text = text.slice(1);
-  const foldersOnly = text.endsWith('/');
-  if (foldersOnly) text = text.slice(0, -1);
-  const isFromTop = text.includes('/');
-  if (text.startsWith('/')) text = text.slice(1);
-  if (text === '') return undefined;
-  let source = isFromTop ? '^' : '(?:^|/)';
-  // As `**/`, `/**` at the end, `**`, an escaped character, and any other.
-  for (const [token] of text.matchAll(/\*\*\/|\/\*\*$|\*+|\\.|./gsu)) {
-    if (token === '**/') source += '(?:.*/)?';
-    else if (token === '/**') source += '/.+';
-    else if (token === '*') source += '[^/]*';
-    else if (token.startsWith('*')) source += '.*';
-    else if (token === '?') source += '[^/]';
-    else source += literal(token.length > 1 && token.startsWith('\\') ? token.slice(1) : token);
-  }
-  return { pattern: new RegExp(`${source}$`, 'su'), excludes, foldersOnly };
-}
-
-function literal(character: string): string {
-  return /[\^$\\.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character;
+  return isOut;
 }
 
 /** What is left of a listing. */
@@ -58,9 +35,9 @@ export function isLeftOut(exclude: Excluder | undefined, item: Entry | Problem):
   return exclude(item.path, 'error' in item || item.type === 'folder');
 }
 
-/** What belongs to a transfer under way, or one to go on with, and to neither side (node/files/partials.ts). */
+/** What belongs to a transfer under way, or one to go on with, and to neither side (node/files/partial-names.ts). */
 export function isPartial(path: string): boolean {
-  return /\.\d{1,10}-[0-9a-f]{8}\.postern-part$/.test(path);
+  return /\.\d{1,10}-(?:[0-9a-f]{8}-)?[0-9a-f]{8}\.postern-part$/.test(path);
 }
 
 /** A store without what is left out: who reads it can neither see nor open that, nor by any link that leads there. */

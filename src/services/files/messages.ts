@@ -14,6 +14,7 @@ export const KIND = {
   hash: 'files.hash',
   leaves: 'files.leaves',
   chunks: 'files.chunks',
+  watch: 'files.watch',
 } as const;
 
 export const CHANGE_KIND = {

@@ -24,6 +24,12 @@ export interface ReadStore {
   readWhole?(paths: readonly string[], target: Uint8Array, options?: LookOptions): Promise<readonly WholeRead[]>;
   /** Opens the file at `path` for reading; links as with `stat`. Not a plain file: `NOT_A_FILE`. */
   open(path: string, options?: LookOptions): Promise<SourceFile>;
+  /**
+   * Notices changes of what is below the folder at `path`; links as with `stat`, and those below are not followed. Resolves
+   * once no change is missed any more. What `exclude` says of a path relative to that folder does not count, as far as it
+   * can be told apart.
+   */
+  watch?(path: string, options?: LookOptions): Promise<ChangeWatch>;
 }
 
 export interface LookOptions {
@@ -45,6 +51,15 @@ export type WholeRead = { readonly entry: Entry } | { readonly failure: LineErro
 
 /** What is read or written in one step, without a partial that could be gone on with. */
 export const MAX_WHOLE_BYTES = 64 * 1024;
+export interface ChangeWatch {
+  /**
+   * Resolves at the next change, or at once if there was one since the last call: a few times a second at most, and now and
+   * then without a change. One caller at a time. Throws what has ended the watch, `CLOSED` after `close`.
+   */
+  next(): Promise<void>;
+  /** May be called twice. */
+  close(): void;
+}
 
 export interface SourceFile {
   /** As it was when opened; `path` is `''`. */

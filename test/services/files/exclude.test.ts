@@ -21,7 +21,17 @@ describe('patterns of what is left out', () => {
       ['#yes', 'a.b', '*'],
       ['axb', ' no', 'x'],
     ],
-    [['(a|b)+[c]{2}^$'], ['(a|b)+[c]{2}^$'], ['acc']],
+    [['(a|b)+{2}^$'], ['(a|b)+{2}^$'], ['acc']],
+    [
+      ['[a-c]x', '[!é-ü]', '\udcff?'],
+      ['bx', 'a', '🜀', '\udcffa'],
+      ['dx', 'ê', '\udcfe?'],
+    ],
+    [
+      ['a ', 'b\\ ', '\\!c'],
+      ['a', 'b ', '!c'],
+      ['a ', 'b', 'c'],
+    ],
   ])('%j', (patterns, out, stays) => {
     const exclude = excluder(patterns);
     expect(out.filter(path => !exclude(path, true))).toEqual([]);
@@ -31,6 +41,20 @@ describe('patterns of what is left out', () => {
   it('with a slash at the end mean folders', () => {
     const exclude = excluder(['x/']);
     expect([exclude('x', true), exclude('x', false), exclude('x/y', false)]).toEqual([true, false, true]);
+  });
+
+  it('take no time that grows with more than pattern by path', () => {
+    const long = 'a'.repeat(250);
+    const deep = Array.from({ length: 100 }, () => long).join('/');
+    const names = Array.from({ length: 80 }, () => '**/a*a*a*').join('/');
+    const patterns = [
+      '*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b',
+      `${'?*'.repeat(100)}b`,
+      `${names}/b`,
+      `a${'**/'.repeat(2000)}b`,
+    ];
+    for (const pattern of [...patterns, `${'[a-z]*'.repeat(60)}[!a]`])
+      expect(excluder([pattern])(deep, false)).toBe(false);
   });
 
   it('keep a reader from what is left out, whatever it asks for', async () => {

@@ -14,6 +14,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Channel } from '../../../src/line/channel.ts';
 import type { Line } from '../../../src/line/line.ts';
 import { makeSha256 } from '../../../src/node/files/folder-service.ts';
+import { thisPlace } from '../../../src/node/files/partial-names.ts';
 import { ReadRoot } from '../../../src/node/files/read-root.ts';
 import { CHUNK_BYTES } from '../../../src/services/files/comparing/leaves.ts';
 import { FilesClient } from '../../../src/services/files/reading/client.ts';
@@ -147,17 +148,18 @@ describe('what is not ours is left alone', () => {
     const { at, got, get } = await setUp();
     const content = randomBytes(SIZE);
     writeFileSync(at('f'), content);
-    const name = `f.${pid}-0123abcd.postern-part`;
-    writeFileSync(got(name), content);
+    // The second name is one of the versions before there was a place in it.
+    const names = [`f.${pid}-${thisPlace()}-0123abcd.postern-part`, `f.${pid}-0123abcd.postern-part`].sort();
+    for (const name of names) writeFileSync(got(name), content);
     expect(sumOf(await get('f', 'f'), 'kept')).toBe(0);
-    expect(namesBelow(got())).toEqual(['f', name]);
+    expect(namesBelow(got())).toEqual(['f', ...names]);
   });
 
   test('a partial of a dead process is not', async () => {
     const { at, got, get } = await setUp();
     const content = randomBytes(SIZE);
     writeFileSync(at('f'), content);
-    writeFileSync(got('f.999999999-0123abcd.postern-part'), content);
+    writeFileSync(got(`f.999999999-${thisPlace()}-0123abcd.postern-part`), content);
     expect(sumOf(await get('f', 'f'), 'kept')).toBe(SIZE);
     expect(namesBelow(got())).toEqual(['f']);
   });

@@ -14,7 +14,7 @@ export async function withRedial(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
   options: RedialOptions,
-  report: TransferReport,
+  report: RedialReport,
   work: (connected: ConnectedLine) => Promise<void>,
 ): Promise<void> {
   let wasConnected = false;
@@ -45,6 +45,9 @@ export async function withRedial(
     }
   }
 }
+
+/** What is told of a transfer over several lines. */
+export type RedialReport = Pick<TransferReport, 'moved' | 'startNew' | 'startOver' | 'takeLost'>;
 
 export interface RedialOptions extends DialOptions, DialHooks {
   /** `false` under `--no-retry`. */

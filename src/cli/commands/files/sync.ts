@@ -1,5 +1,7 @@
 import { basename, dirname } from 'node:path';
 import {
+  type ChangeWatch,
+  decodeName,
   excluder,
   FilesClient,
   type Line,
@@ -8,6 +10,7 @@ import {
   makeSha256,
   openOffer,
   ReadRoot,
+  type ReadStore,
   ReceiveRoot,
   readConfig,
   type SyncEvent,
@@ -20,7 +23,8 @@ import type { CommandContext } from '../../context.ts';
 import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
-import { requirePermission, withLine } from '../dial.ts';
+import { requirePermission } from '../dial.ts';
+import { checkWatchOptions, SyncRounds, withLineFor } from './sync-watch.ts';
 import { type CarryOptions, carryingOf, statusOf } from './transfer-options.ts';
 import { TransferReport } from './transfer-report.ts';
 
@@ -30,10 +34,18 @@ export interface SyncCommandOptions extends CarryOptions {
   readonly exclude?: readonly string[];
   readonly excludeFrom?: string;
   readonly checksum?: boolean;
+  readonly watch?: boolean;
 }
 
 /** One direction over a line that is open: the library's sync with everything but its options. */
-type Sync = (options: SyncOptions) => Promise<SyncSummary>;
+export type Sync = (options: SyncOptions) => Promise<SyncSummary>;
+
+/** What rounds need besides. */
+export interface RoundsSource {
+  readonly line: Line;
+  /** Notices changes of the source. */
+  readonly watch: (signal: AbortSignal) => Promise<ChangeWatch>;
+}
 
 /**
  * `sync SRC DST`, one of them remote.
@@ -41,6 +53,7 @@ type Sync = (options: SyncOptions) => Promise<SyncSummary>;
  *   1. Where `--delete` must be confirmed and nobody can be asked, it ends before it dials.
  *   2. A dry run tells its plan on stdout. A run that deletes plans first, to ask with the number.
  *   3. The run itself is told like a download.
+ *   4. With `--watch` it stays, and runs again when the source changes (sync-watch.ts).
  */
 export async function sync(
   context: CommandContext,
@@ -48,6 +61,7 @@ export async function sync(
   targetText: string,
   options: SyncCommandOptions,
 ): Promise<void> {
+  if (options.watch === true) checkWatchOptions(context, options);
   const { hosts } = await readConfig();
   const [source, target] = [sourceText, targetText].map(text =>
     parsePlace(text, { port: options.port, aliases: hosts }),
@@ -64,7 +78,12 @@ export async function sync(
     delete: options.delete,
     exclude: await excludeOf(options),
   };
-  const work = async (run: Sync): Promise<void> => {
+  const rounds = options.watch === true ? new SyncRounds(context, formatPlace(source)) : undefined;
+  const work = async (run: Sync, watched: RoundsSource): Promise<void> => {
+    if (rounds !== undefined) {
+      await rounds.keepInSync(run, common, watched);
+      return;
+    }
     if (options.dryRun === true) {
       await showPlan(context, run, common);
       return;
@@ -77,9 +96,11 @@ export async function sync(
     await runAndTell(context, formatPlace(source), run, common);
   };
   if (source.kind === 'remote' && target.kind === 'local') {
-    await withLine(context, source, options, ({ line }) => fromRemote(line, source, target.path, options, work));
+    await withLineFor(rounds, context, source, options, ({ line }) =>
+      fromRemote(line, source, target.path, options, work),
+    );
   } else if (source.kind === 'local' && target.kind === 'remote') {
-    await toRemote(context, source.path, target, options, work);
+    await toRemote(context, source.path, target, { ...options, exclude: common.exclude }, work, rounds);
   } else {
     throw new LineError('USAGE', 'one of SRC and DST is on another machine: HOST:PATH or postern://HOST/PATH');
   }
@@ -90,7 +111,7 @@ async function fromRemote(
   source: RemotePlace,
   targetPath: string,
   options: SyncCommandOptions,
-  work: (run: Sync) => Promise<void>,
+  work: (run: Sync, source: RoundsSource) => Promise<void>,
 ): Promise<void> {
   const files = new FilesClient(line);
   const isFolder = (await files.stat(source.path)).type === 'folder';
@@ -98,7 +119,10 @@ async function fromRemote(
   const local = await openLocal(directory, options.dryRun === true);
   const request = { from: source.path, to: isFolder ? '' : basename(targetPath) };
   try {
-    await work(how => syncFromRemote(files, local, request, how));
+    await work(how => syncFromRemote(files, local, request, how), {
+      line,
+      watch: signal => files.watch(source.path, { signal }),
+    });
   } finally {
     await local?.read.close();
     await local?.write.close();
@@ -109,17 +133,26 @@ async function toRemote(
   context: CommandContext,
   sourcePath: string,
   target: RemotePlace,
-  options: SyncCommandOptions,
-  work: (run: Sync) => Promise<void>,
+  options: Omit<SyncCommandOptions, 'exclude'> & Pick<SyncOptions, 'exclude'>,
+  work: (run: Sync, source: RoundsSource) => Promise<void>,
+  rounds: SyncRounds | undefined,
 ): Promise<void> {
-  const store = await openOffer(sourcePath);
+  const store: ReadStore = await openOffer(sourcePath);
   const offers = makeOffers();
   const how = { ...options, onChannel: offers.handle.bind(offers) };
-  await withLine(context, target, how, async connected => {
+  await withLineFor(rounds, context, target, how, async connected => {
     const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
     for (const permission of needed) requirePermission(connected, permission, 'sync to there');
-    await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one));
+    await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one), {
+      line: connected.line,
+      watch: () => watchLocal(store, options.exclude),
+    });
   });
+}
+
+async function watchLocal(store: ReadStore, exclude: SyncOptions['exclude']): Promise<ChangeWatch> {
+  if (store.watch === undefined) throw new LineError('NOT_A_FILE', 'only a folder can be watched');
+  return store.watch('', { exclude });
 }
 
 /** `undefined` where nothing is yet and a dry run makes nothing. */
@@ -190,7 +223,10 @@ async function readLines(path: string): Promise<string[]> {
   try {
     const bytes = new Uint8Array(file.entry.size);
     const count = await file.read(bytes, 0);
-    return new TextDecoder().decode(bytes.subarray(0, count)).split('\n');
+    // As names are read, so that a pattern can mean one that is not UTF-8; an editor's byte order mark means nothing.
+    return decodeName(bytes.subarray(0, count))
+      .replace(/^\uFEFF/, '')
+      .split('\n');
   } finally {
     await file.close();
   }

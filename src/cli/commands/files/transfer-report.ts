@@ -156,6 +156,11 @@ export class TransferReport {
     this.#context.note(failed > 0 ? `postern: ${failed} of ${failed + this.succeeded} failed` : this.#outcome());
   }
 
+  /** For a command that goes on: a first failure is then one of the others. */
+  tellFailures(): void {
+    this.#tellHeld();
+  }
+
   close(): void {
     this.#display?.close();
     this.#context.display = undefined;

@@ -15,7 +15,9 @@ import { type Entry, isSameVersion, type Problem } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
 import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from '../messages.ts';
 import { checkPath } from '../names.ts';
+import type { ChangeWatch } from '../store.ts';
 import { type FetchedFile, Fetcher } from './fetcher.ts';
+import { receiveChanges } from './watching.ts';
 
 /** The asking side of the files service: what can be read at the other end of `line`. */
 export class FilesClient {
@@ -160,6 +162,11 @@ export class FilesClient {
     } finally {
       channel.reset();
     }
+  }
+
+  /** Notices changes below the folder at `path`, as `ReadStore.watch`. A host that cannot do it says `UNSUPPORTED`. */
+  async watch(path: string, options: FileOptions = {}): Promise<ChangeWatch> {
+    return receiveChanges(this.#line.open(KIND.watch, this.#request(path), options));
   }
 
   #request(path: string): JsonObject {

@@ -29,6 +29,7 @@ import type { ReadStore, SourceFile } from '../store.ts';
 import { Turns } from '../turns.ts';
 import { encodePack, MAX_PACK_BYTES, MAX_PACK_FILES } from './pack.ts';
 import { decodeWants, isWhole, type Want } from './want.ts';
+import { sendChanges } from './watching.ts';
 
 /**
  * The host's reading side of the files service: serves one folder. Every path of the peer passes `checkPath` here and the
@@ -62,6 +63,10 @@ export function readingKinds(
     [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request, line), channel, line, loadOf(line)),
     [KIND.chunks]: (channel, line) =>
       sendChunks(storeOf(channel.request, line), channel, line, loadOf(line), makeSha256),
+    [KIND.watch]: async (channel, line) => {
+      const leave = loadOf(line).enterWatching();
+      await sendChanges(storeOf(channel.request, line), channel).finally(leave);
+    },
   };
 }
 
@@ -338,6 +343,7 @@ class LineLoad {
   #sending = 0;
   #listing = 0;
   #comparing = 0;
+  #watching = 0;
 
   enterSending(): { readonly blockBytes: number; leave(): void } {
     this.#sending += 1;
@@ -368,6 +374,15 @@ class LineLoad {
       this.#comparing -= 1;
     };
   }
+
+  /** Each watch holds what the system has for every folder below its own. */
+  enterWatching(): () => void {
+    if (this.#watching >= MAX_WATCHES) throw new LineError('TOO_MANY', 'too many watches are under way on this line');
+    this.#watching += 1;
+    return () => {
+      this.#watching -= 1;
+    };
+  }
 }
 
 const BLOCK_BYTES = 1024 * 1024;
@@ -376,5 +391,6 @@ const SMALL_BLOCK_BYTES = 64 * 1024;
 const MAX_LARGE_BLOCK_CHANNELS = 4;
 const MAX_LISTINGS = 16;
 const MAX_COMPARISONS = 16;
+const MAX_WATCHES = 4;
 const LISTED_AT_ONCE = 1024;
 const HASH_REPORT_BYTES = 64 * 1024 * 1024;
