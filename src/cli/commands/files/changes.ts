@@ -15,7 +15,7 @@ import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { formatSize } from '../../terminal/format.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
 import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
-import { LINE_IS_OVER } from './transfer-options.ts';
+import { LINE_IS_OVER } from './transfer/transfer-options.ts';
 
 /** `rm`, `mkdir` and `mv`: single changes of the served folder. */
 

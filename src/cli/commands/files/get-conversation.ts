@@ -7,8 +7,8 @@ import { formatSize } from '../../terminal/format.ts';
 import { ask, confirm } from '../../terminal/prompt.ts';
 import { fetchTarget, type GetOptions } from './get.ts';
 import { resolveTargets } from './get-target.ts';
-import { statusOf } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { statusOf } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 /**
  * `get HOST` as the file server's first client did it: which file, how large it is, whether to go on, where to put it.

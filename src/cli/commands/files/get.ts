@@ -5,9 +5,9 @@ import { requirePerson } from '../../terminal/prompt.ts';
 import { remotePlace, withLine } from '../dial.ts';
 import { converse } from './get-conversation.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
-import { withRedial } from './redial.ts';
-import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { withRedial } from './transfer/redial.ts';
+import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 export interface GetOptions extends TransferOptions {
   readonly offset?: number;

@@ -14,9 +14,9 @@ import {
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { remotePlace, requirePermission, withLine } from '../dial.ts';
-import { withRedial } from './redial.ts';
-import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { withRedial } from './transfer/redial.ts';
+import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 /**
  * Uploads: `put PATH… HOST[:PATH]`.

@@ -21,8 +21,8 @@ import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
 import { requirePermission, withLine } from '../dial.ts';
-import { type CarryOptions, carryingOf, statusOf } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { type CarryOptions, carryingOf, statusOf } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 export interface SyncCommandOptions extends CarryOptions {
   readonly dryRun?: boolean;

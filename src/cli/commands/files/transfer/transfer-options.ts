@@ -1,6 +1,6 @@
-import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../node/index.ts';
-import { EXIT, exitStatusOf } from '../../exit-status.ts';
-import type { DialOptions } from '../dial.ts';
+import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../../node/index.ts';
+import { EXIT, exitStatusOf } from '../../../exit-status.ts';
+import type { DialOptions } from '../../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /** Options that `get`, `put` and `sync` share. */

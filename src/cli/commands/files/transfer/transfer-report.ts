@@ -1,15 +1,15 @@
-import type { LineError, TransferEvent } from '../../../node/index.ts';
-import type { CommandContext } from '../../context.ts';
-import { explainError, explainItem } from '../../failure.ts';
-import { escapeJson, escapeText } from '../../terminal/escape.ts';
-import { formatRate, formatSize } from '../../terminal/format.ts';
-import { Progress, type ProgressItem } from '../../terminal/progress.ts';
+import type { LineError, TransferEvent } from '../../../../node/index.ts';
+import type { CommandContext } from '../../../context.ts';
+import { explainError, explainItem } from '../../../failure.ts';
+import { escapeJson, escapeText } from '../../../terminal/escape.ts';
+import { formatRate, formatSize } from '../../../terminal/format.ts';
+import { Progress, type ProgressItem } from '../../../terminal/progress.ts';
 import {
   type ProgressDisplay,
   progressMode,
   showProgress,
   systemDisplayClock,
-} from '../../terminal/progress-display.ts';
+} from '../../../terminal/progress-display.ts';
 
 /**
  * Tells of a transfer as it goes: the progress display, a line for each failure, JSON items, and the outcome. Events go

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectedLine, LineError } from '../../../node/index.ts';
-import type { CommandContext } from '../../context.ts';
-import type { RemotePlace } from '../../place.ts';
-import { type DialHooks, type DialOptions, withLine } from '../dial.ts';
+import { type ConnectedLine, LineError } from '../../../../node/index.ts';
+import type { CommandContext } from '../../../context.ts';
+import type { RemotePlace } from '../../../place.ts';
+import { type DialHooks, type DialOptions, withLine } from '../../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /**
