@@ -69,6 +69,8 @@ export interface LocalFolder {
 export interface SyncOptions {
   /** Remove what the source does not have. */
   readonly delete?: boolean | undefined;
+  /** With `delete`: what of the target may go, by its path there; the rest stays. A dry run does not ask. Default: all. */
+  readonly mayRemove?: ((path: string) => boolean) | undefined;
   /** Change nothing: `planned` events tell what would happen. */
   readonly dryRun?: boolean | undefined;
   /** What is neither transferred nor removed. */
@@ -152,13 +154,22 @@ class Removal {
   async #consider(item: Entry | Problem, present: PathSet): Promise<void> {
     const isKept = isLeftOut(this.#options.exclude, item) || isPartial(item.path);
     if (isKept || 'error' in item) {
-      for (const folder of this.#folders) folder.keep = true;
+      this.#keepFolders();
       if (!isKept && 'error' in item) this.#fail(item.path, item.error);
       return;
     }
     if (present.has(item.path)) return;
+    if (this.#options.mayRemove?.(item.path) === false) {
+      this.#keepFolders();
+      return;
+    }
     if (item.type === 'folder') this.#folders.push({ path: item.path, keep: false });
     else await this.#start(item.path);
+  }
+
+  /** What stays keeps the folders that it is in. */
+  #keepFolders(): void {
+    for (const folder of this.#folders) folder.keep = true;
   }
 
   async #leaveFoldersBefore(path: string): Promise<void> {
