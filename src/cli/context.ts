@@ -1,7 +1,9 @@
+import { isatty } from 'node:tty';
 import type { Phase } from './exit-status.ts';
 import { type ColorChoice, type StreamStyle, streamStyle } from './terminal/colors.ts';
 import { escapeJson, escapeText } from './terminal/escape.ts';
 import type { ProgressChoice, ProgressDisplay } from './terminal/progress-display.ts';
+import { canAsk } from './terminal/prompt.ts';
 import { TransientLine } from './terminal/transient-line.ts';
 
 /** Options that every command has. */
@@ -33,6 +35,8 @@ export class CommandContext {
   hint: string | undefined;
   /** The display that holds lines of the terminal now: what is written must pass through it. */
   display: Pick<ProgressDisplay, 'print' | 'pause' | 'resume'> | undefined;
+  /** Whether another program has the terminal now, so that Ctrl-C means that one. */
+  isTerminalLent = (): boolean => false;
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
   /** What was asked or read once, for the next time it is needed; by `HOST:PORT`, or `''` for every host. */
@@ -48,6 +52,15 @@ export class CommandContext {
     this.signal = signal;
     this.stdout = streamStyle(process.stdout, process.env, options.color);
     this.stderr = streamStyle(process.stderr, process.env, options.color);
+  }
+
+  /**
+   * Somebody sits at the terminal, sees what is written, and has not asked to be left alone: for questions that a script
+   * is not asked. POSTERN_FORCE_TTY makes nobody sit there.
+   */
+  get isAttended(): boolean {
+    const { json, yes, input } = this.options;
+    return !json && !yes && input !== false && isatty(0) && isatty(2) && canAsk();
   }
 
   /** A line of the answer, on stdout. The caller has escaped what is not its own. */
@@ -105,13 +118,13 @@ export class CommandContext {
     }
   }
 
-  /** Runs a question with the terminal to itself: the display is away, and lines wait until it is answered. */
-  async alone<T>(question: () => Promise<T>): Promise<T> {
+  /** Runs a question with the terminal to itself: the display is away, and lines wait, but those that it says itself. */
+  async alone<T>(question: (say: (line: string) => void) => Promise<T>): Promise<T> {
     const held: string[] = [];
     this.#held = held;
     this.display?.pause();
     try {
-      return await question();
+      return await question(line => process.stderr.write(`${line}\n`));
     } finally {
       this.#held = undefined;
       this.display?.resume();

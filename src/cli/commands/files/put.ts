@@ -14,6 +14,7 @@ import {
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { remotePlace, requirePermission, withLine } from '../dial.ts';
+import { Conflicts } from './transfer/conflicts.ts';
 import { withRedial } from './transfer/redial.ts';
 import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -41,6 +42,7 @@ export async function put(context: CommandContext, texts: readonly string[], opt
     context,
     paths.length === 1 ? basename(resolve(paths[0]!)) : `${paths.length} places`,
   );
+  const conflicts = new Conflicts(context, options, { direction: 'put', report });
   const sources: Source[] = [];
   try {
     await openAll(context, paths, sources, report);
@@ -48,7 +50,7 @@ export async function put(context: CommandContext, texts: readonly string[], opt
       const offers = makeOffers();
       const how = { ...options, onChannel: offers.handle.bind(offers) };
       await withRedial(context, place, how, report, connected =>
-        sendAll(context, connected, offers, { sources, place, several: paths.length > 1 }, options, report),
+        sendAll(context, connected, offers, { sources, place, several: paths.length > 1, options, report, conflicts }),
       );
     }
     await report.finish();
@@ -94,6 +96,9 @@ interface Job {
   readonly sources: readonly Source[];
   readonly place: RemotePlace;
   readonly several: boolean;
+  readonly options: TransferOptions;
+  readonly report: TransferReport;
+  readonly conflicts: Conflicts;
 }
 
 /** Puts each source; one that fails as a whole is told like a file that fails, and the next one follows. */
@@ -101,17 +106,16 @@ async function sendAll(
   context: CommandContext,
   connected: ConnectedLine,
   offers: Offers,
-  { sources, place, several }: Job,
-  options: TransferOptions,
-  report: TransferReport,
+  { sources, place, several, options, report, conflicts }: Job,
 ): Promise<void> {
   requirePermission(connected, 'write', 'put files');
-  const { line } = connected;
+  const { line, allowed } = connected;
   await report.show();
-  for (const { name, isFolder, store } of sources) {
+  for (const [at, { name, isFolder, store }] of sources.entries()) {
     const isInto = several || isFolder || place.trailingSlash || (await isRemoteFolder(line, place.path, context));
     const to = isInto ? join(place.path, name) : place.path;
     try {
+      report.beginRoot(sources.length - 1 - at);
       await makeParent(line, to);
       await upload(
         line,
@@ -119,11 +123,10 @@ async function sendAll(
         store,
         { to },
         {
-          conflict: policyOf(options),
+          ...conflicts.optionsFor('', allowed.includes('delete')),
           checksum: options.checksum,
           ...carryingOf(options),
           fsync: options.fsync,
-          signal: context.signal,
           onEvent: event => report.event(event),
         },
       );

@@ -29,13 +29,13 @@ export function carryingOf({ compress, copyLinks }: CarryOptions): {
   return { compressor: compress === 'auto' ? brotliCompressor() : undefined, copyLinks };
 }
 
-/** The grammar lets only one of them through. */
-export function policyOf(options: TransferOptions): ConflictPolicy {
+/** The one that was chosen: the grammar lets no second one through. */
+export function policyOf(options: TransferOptions): ConflictPolicy | undefined {
   if (options.force) return 'force';
   if (options.update) return 'update';
   if (options.skip) return 'skip';
   if (options.rename) return 'rename';
-  return options.backup ? 'backup' : 'refuse';
+  return options.backup ? 'backup' : undefined;
 }
 
 /** If some of it is there it is partly done; if all of it failed for the same reason that reason counts. */
