@@ -71,7 +71,7 @@ export class Conflicts {
     const question = `${choices.map(({ shown }) => shown).join(', ')}, [q]uit; a capital letter: the same for all:`;
     return this.#context.alone(async say => {
       try {
-        say(`${describeConflict(conflict, this.#direction)}.`);
+        for (const line of describeConflict(conflict, this.#direction)) say(line);
         for (;;) {
           const letter = (await ask(question, how)).trim();
           if (letter.toLowerCase() === 'q') throw new LineError('CANCELLED', 'stopped at the question');
@@ -82,6 +82,7 @@ export class Conflicts {
           return choice.answer;
         }
       } catch (thrown) {
+        this.#report.stop();
         this.#stop.abort(thrown);
         throw thrown;
       }
@@ -89,12 +90,17 @@ export class Conflicts {
   }
 }
 
-/** `notes.txt is there already and differs: here 12 kB of 2026-01-02 10:11, there 14 kB of 2026-01-03 09:00 (newer)`. */
-export function describeConflict({ path, existing, source }: Conflict, direction: 'get' | 'put'): string {
+/**
+ *     notes.txt is there already and differs:
+ *     here 12 kB of 2026-01-02 10:11, there 14 kB of 2026-01-03 09:00 (newer)
+ */
+export function describeConflict({ path, existing, source }: Conflict, direction: 'get' | 'put'): readonly string[] {
   const isGet = direction === 'get';
   const [here, there] = isGet ? [existing, source] : [source, existing];
-  const place = isGet ? 'here' : 'there';
-  return `${escapeText(path)} is ${place} already and differs: here ${describe(here, there)}, there ${describe(there, here)}`;
+  return [
+    `${escapeText(path)} is ${isGet ? 'here' : 'there'} already and differs:`,
+    `here ${describe(here, there)}, there ${describe(there, here)}`,
+  ];
 }
 
 function describe(entry: Entry, other: Entry): string {

@@ -39,6 +39,7 @@ export class TransferReport {
   /** What was there of the file under way, until its first byte comes. */
   #found: { readonly path: string; bytes: number } | undefined;
   #lost: LineError | undefined;
+  #isWanted = true;
   /** Told of over the line of now, and over lost ones of the same transfer: that counts once, though it is met again. */
   #now = new Told();
   #before = new Told();
@@ -157,7 +158,7 @@ export class TransferReport {
         return;
       case 'failed':
         if (LOST_UNDER_WAY.has(event.error.code)) this.#lost = event.error;
-        else this.failed(event.path, event.error);
+        else if (!this.#isStopped(event.error)) this.failed(event.path, event.error);
         return;
       case 'counted':
         if (this.#rootsLeft > 0) return;
@@ -165,6 +166,11 @@ export class TransferReport {
         this.#showTotal();
         return;
     }
+  }
+
+  /** The person wants no more of it. */
+  stop(): void {
+    this.#isWanted = false;
   }
 
   failed(path: string, error: LineError): void {
@@ -270,6 +276,12 @@ export class TransferReport {
     this.#context.note(
       this.replaces ? `${name}: ${percent} % of it is there already` : `continuing ${name} at ${percent} %`,
     );
+  }
+
+  /** Whoever has just stopped it knows why a file has not come. */
+  #isStopped({ code }: LineError): boolean {
+    const isWanted = this.#isWanted && !this.#context.signal.aborted;
+    return code === 'CANCELLED' && !isWanted && !this.#context.options.json;
   }
 
   #showTotal(): void {
