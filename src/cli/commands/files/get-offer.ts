@@ -100,6 +100,7 @@ export class Offer {
           await add(root, name);
           continue;
         }
+        listing.countFolder();
         for await (const batch of files.list(place, { recursive: true, signal: this.#context.signal })) {
           for (const item of batch) await add(item, name === '' ? item.path : `${name}/${item.path}`);
           if (reader === undefined) show(`${listing} …`);
@@ -156,9 +157,13 @@ class Listing {
     return set;
   }
 
+  countFolder(): void {
+    this.#folders += 1;
+  }
+
   count(item: Entry | Problem): void {
     if ('error' in item || item.type === 'other') this.#problems += 1;
-    else if (item.type === 'folder') this.#folders += 1;
+    else if (item.type === 'folder') this.countFolder();
     else if (item.type === 'link') this.links += 1;
     else {
       this.files += 1;
@@ -168,7 +173,7 @@ class Listing {
 
   /** `1,204 files in 37 folders, 3.2 GB`. */
   toString(): string {
-    const folders = this.#folders === 0 ? '' : ` in ${things(this.#folders + 1, 'folder')}`;
+    const folders = this.#folders > 1 ? ` in ${things(this.#folders, 'folder')}` : '';
     const links = this.links === 0 ? '' : `, ${things(this.links, 'link')}`;
     const problems = this.#problems === 0 ? '' : `, ${formatCount(this.#problems)} that cannot be read`;
     return `${things(this.files, 'file')}${folders}${links}, ${formatSize(this.bytes)}${problems}`;
