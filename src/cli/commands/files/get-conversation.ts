@@ -29,7 +29,7 @@ export async function converse(context: CommandContext, line: Line, options: Get
     if (name === '') continue;
     const found = await look(context, files, name);
     if (found === undefined) continue;
-    const offer = new Offer(context, [found.path], found.path);
+    const offer = new Offer(context, [found.path], found.path, options);
     if (found.type !== 'folder' && !context.options.yes) {
       const size = `${formatSize(found.size)} (${found.size} bytes)`;
       if (!(await confirm(`${escapeText(found.path)} is ${size}; continue?`, how))) continue;

@@ -5,6 +5,7 @@ import { escapeText } from '../../terminal/escape.ts';
 import { formatCount, formatSize } from '../../terminal/format.ts';
 import type { Pager } from '../../terminal/pager.ts';
 import { ask, type PromptOptions } from '../../terminal/prompt.ts';
+import type { CarryOptions } from './transfer/transfer-options.ts';
 
 /**
  * What a host has at some places, offered to the person at the terminal before any of it is fetched (R-F5).
@@ -19,15 +20,17 @@ export class Offer {
   readonly #context: CommandContext;
   readonly #places: readonly string[];
   readonly #label: string;
+  readonly #followLinks: boolean;
   readonly #how: PromptOptions;
   #state: 'new' | 'unseen' | 'agreed' = 'new';
   #listing: Listing | undefined;
 
   /** `places` are paths at the host; `label` is what the question calls all of them together. */
-  constructor(context: CommandContext, places: readonly string[], label: string) {
+  constructor(context: CommandContext, places: readonly string[], label: string, options: CarryOptions) {
     this.#context = context;
     this.#places = places;
     this.#label = label;
+    this.#followLinks = options.copyLinks === true;
     this.#how = { noInput: context.options.input === false, signal: context.signal, answeredBy: ['--yes'] };
   }
 
@@ -101,7 +104,8 @@ export class Offer {
           continue;
         }
         listing.countFolder();
-        for await (const batch of files.list(place, { recursive: true, signal: this.#context.signal })) {
+        const how = { recursive: true, followLinks: this.#followLinks, signal: this.#context.signal };
+        for await (const batch of files.list(place, how)) {
           for (const item of batch) await add(item, name === '' ? item.path : `${name}/${item.path}`);
           if (reader === undefined) show(`${listing} …`);
         }

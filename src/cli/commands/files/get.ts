@@ -52,6 +52,7 @@ export async function get(context: CommandContext, texts: readonly string[], opt
         context,
         targets.map(({ from }) => from),
         labelOf(here),
+        options,
       );
       try {
         await withRedial(context, place, options, report, async ({ line }) => {

@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path';
 import {
   type ConnectedLine,
+  type Entry,
   FilesClient,
   type Line,
   LineError,
@@ -8,6 +9,7 @@ import {
   makeRemoteFolder,
   type Offers,
   openOffer,
+  type Problem,
   upload,
   uploadStream,
 } from '../../../node/index.ts';
@@ -44,8 +46,12 @@ export async function put(context: CommandContext, texts: readonly string[], opt
   );
   const conflicts = new Conflicts(context, options, { direction: 'put', report });
   const sources: Source[] = [];
+  const over = new AbortController();
+  let counting: Promise<void> | undefined;
   try {
     await openAll(context, paths, sources, report);
+    // Only for whoever watches: it reads every folder once more.
+    if (context.isAttended) counting = countAll(sources, report, options, over.signal);
     if (sources.length > 0) {
       const offers = makeOffers();
       const how = { ...options, onChannel: offers.handle.bind(offers) };
@@ -56,6 +62,8 @@ export async function put(context: CommandContext, texts: readonly string[], opt
     await report.finish();
   } finally {
     report.close();
+    over.abort();
+    await counting;
     for (const { store } of sources) await store.close();
   }
   context.exitStatus = statusOf(report);
@@ -88,6 +96,36 @@ async function openAll(
     }
   }
   if (sources.length > 0) context.hint = undefined;
+}
+
+/** Counts it all while the first of it is under way: the host tells of it only as it gets there. */
+async function countAll(
+  sources: readonly Source[],
+  report: TransferReport,
+  options: TransferOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let bytes = 0;
+  let items = 0;
+  const count = (item: Entry | Problem): void => {
+    if ('error' in item || (item.type !== 'file' && item.type !== 'link')) return;
+    bytes += item.size;
+    items += 1;
+  };
+  try {
+    for (const { isFolder, store } of sources) {
+      if (!isFolder) count(await store.stat(''));
+      else {
+        for await (const batch of store.list('', { recursive: true, followLinks: options.copyLinks === true })) {
+          if (signal.aborted) return;
+          for (const item of batch) count(item);
+        }
+      }
+    }
+    report.expect({ bytes, items });
+  } catch {
+    // What cannot be counted fails by its name when its turn comes; until then the total grows.
+  }
 }
 
 // ── 2. What becomes of it there ─────────────────────────────────────────────────────────────────────────────────────
