@@ -5,7 +5,7 @@ import { parseRemote } from '../../place.ts';
 import { escapeText } from '../../terminal/escape.ts';
 import { formatSize } from '../../terminal/format.ts';
 import { ask, confirm } from '../../terminal/prompt.ts';
-import { fetchTarget, type GetOptions } from './get.ts';
+import { fetchTarget, type GetOptions } from './get-fetch.ts';
 import { Offer } from './get-offer.ts';
 import { resolveTargets } from './get-target.ts';
 import { Conflicts } from './transfer/conflicts.ts';

@@ -107,7 +107,7 @@ export class Offer {
         const how = { recursive: true, followLinks: this.#followLinks, signal: this.#context.signal };
         for await (const batch of files.list(place, how)) {
           for (const item of batch) await add(item, name === '' ? item.path : `${name}/${item.path}`);
-          if (reader === undefined) show(`${listing} …`);
+          if (reader === undefined) show(`${listing.describe()} …`);
         }
       }
     });
@@ -138,7 +138,7 @@ export class Offer {
 
   async #ask(listing: Listing): Promise<'yes' | 'no' | 'list'> {
     const them = listing.files === 1 ? 'it' : 'them';
-    const question = `${escapeText(this.#label)}: ${listing}. Get ${them}? [Y/n/l to list]`;
+    const question = `${escapeText(this.#label)}: ${listing.describe()}. Get ${them}? [Y/n/l to list]`;
     for (;;) {
       const answer = ANSWERS.get((await ask(question, this.#how)).trim().toLowerCase());
       if (answer !== undefined) return answer;
@@ -176,7 +176,7 @@ class Listing {
   }
 
   /** `1,204 files in 37 folders, 3.2 GB`. */
-  toString(): string {
+  describe(): string {
     const folders = this.#folders > 1 ? ` in ${things(this.#folders, 'folder')}` : '';
     const links = this.links === 0 ? '' : `, ${things(this.links, 'link')}`;
     const problems = this.#problems === 0 ? '' : `, ${formatCount(this.#problems)} that cannot be read`;

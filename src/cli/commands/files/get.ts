@@ -1,20 +1,16 @@
-import { type DownloadSummary, download, FilesClient, LineError, makeSha256 } from '../../../node/index.ts';
+import { FilesClient, LineError } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { requirePerson } from '../../terminal/prompt.ts';
 import { remotePlace, withLine } from '../dial.ts';
 import { converse } from './get-conversation.ts';
+import { type Fetching, fetchTarget, type GetOptions } from './get-fetch.ts';
 import { Offer } from './get-offer.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { Conflicts } from './transfer/conflicts.ts';
 import { withRedial } from './transfer/redial.ts';
-import { carryingOf, LINE_IS_OVER, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
+import { carryingOf, LINE_IS_OVER, statusOf } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
-
-export interface GetOptions extends TransferOptions {
-  readonly offset?: number;
-  readonly length?: number;
-}
 
 /**
  * Downloads: `get HOST:PATH… [DEST]`.
@@ -78,14 +74,6 @@ export async function get(context: CommandContext, texts: readonly string[], opt
   context.exitStatus = statusOf(report);
 }
 
-/** What surrounds the download of each target. */
-export interface Fetching {
-  readonly options: GetOptions;
-  readonly report: TransferReport;
-  readonly conflicts: Conflicts;
-  readonly offer: Offer;
-}
-
 /** Downloads each target; one that fails as a whole is told like a file that fails, and the next one follows. */
 async function fetchAll(
   files: FilesClient,
@@ -102,28 +90,6 @@ async function fetchAll(
       if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code)) throw thrown;
       report.failed(target.to, thrown);
     }
-  }
-}
-
-/** Downloads one target under its events. */
-export async function fetchTarget(
-  files: FilesClient,
-  target: DownloadTarget,
-  { options, report, conflicts, offer }: Fetching,
-): Promise<DownloadSummary> {
-  const store = await target.openStore();
-  try {
-    return await download(files, store, target, {
-      ...conflicts.optionsFor(target.folder, true),
-      accept: offer.acceptFor(target.from),
-      checksum: options.checksum,
-      ...carryingOf(options),
-      fsync: options.fsync,
-      makeSha256,
-      onEvent: event => report.event(event),
-    });
-  } finally {
-    await store.close();
   }
 }
 
