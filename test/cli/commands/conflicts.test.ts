@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { describeConflict } from '../../../src/cli/commands/files/transfer/conflicts.ts';
+import { Gate } from '../support/gate.ts';
 import { Served } from '../support/served.ts';
 import { InTerminal } from '../support/terminal.ts';
 
@@ -89,6 +91,25 @@ describe.skipIf(process.platform === 'win32')(
       expect((await terminal.ended).status).toBe(0);
       expect(await readFile(join(writeOnly.share, 'put-2'), 'utf8')).toBe('it is there');
       expect(await readFile(join(writeOnly.share, 'put-2 (2)'), 'utf8')).toBe('here');
+    });
+
+    it('and not again about the same when the line is lost', async () => {
+      const { cwd, here } = await differing(['asked-once']);
+      const big = randomBytes(24_000_000);
+      await writeFile(join(served.share, 'big.raw'), big);
+      const between = await Gate.open(served.ready.port, 14_000_000, 'down');
+      onTestFinished(() => between.close());
+      const places = ['asked-once', 'big.raw'].map(name => `${between.url}/${name}`);
+      const terminal = new InTerminal(served.client, ['get', ...places], { cwd });
+      await terminal.until(QUESTION);
+      terminal.type('s\r');
+      await terminal.until(/\[#+-+\] {2}[45]\d %/);
+      between.lift();
+      between.cut();
+      expect((await terminal.ended).status).toBe(0);
+      expect(terminal.screen().match(/already and differs/g)).toHaveLength(1);
+      expect(await here('asked-once')).toBe('here');
+      expect(big.equals(await readFile(join(cwd, 'big.raw')))).toBe(true);
     });
 
     it.each([

@@ -238,7 +238,8 @@ export class TransferReport {
     if (received === 0) return `${name}  ${others.join(', ')}`;
     const state = this.#progress?.snapshot();
     if (state !== undefined && state.elapsedMs >= 1000) {
-      others.push(formatRate(state.bytesPerSecond), formatDuration(state.elapsedMs));
+      if (state.bytesPerSecond >= 1) others.push(formatRate(state.bytesPerSecond));
+      others.push(formatDuration(state.elapsedMs));
     }
     return [name, formatSize(bytes), '100 %', ['done', 'verified', ...others].join(', ')].join('  ');
   }
