@@ -60,6 +60,7 @@ export type {
   SourceFile,
 } from './services/files/store.ts';
 export { EntrySet } from './services/files/syncing/entry-set.ts';
+export { PathSet } from './services/files/syncing/path-set.ts';
 export {
   type LocalFolder,
   type PlannedChange,

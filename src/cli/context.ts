@@ -1,7 +1,10 @@
+import { isatty } from 'node:tty';
 import type { Phase } from './exit-status.ts';
 import { type ColorChoice, type StreamStyle, streamStyle } from './terminal/colors.ts';
 import { escapeJson, escapeText } from './terminal/escape.ts';
-import type { ProgressChoice } from './terminal/progress-display.ts';
+import type { ProgressChoice, ProgressDisplay } from './terminal/progress-display.ts';
+import { canAsk } from './terminal/prompt.ts';
+import { TransientLine } from './terminal/transient-line.ts';
 
 /** Options that every command has. */
 export interface OutputOptions {
@@ -31,11 +34,15 @@ export class CommandContext {
   /** What to try after a failure, where the command knows better than the code; `''` for nothing. */
   hint: string | undefined;
   /** The display that holds lines of the terminal now: what is written must pass through it. */
-  display: { print(line: string): void } | undefined;
+  display: Pick<ProgressDisplay, 'print' | 'pause' | 'resume'> | undefined;
+  /** Whether another program has the terminal now, so that Ctrl-C means that one. */
+  isTerminalLent = (): boolean => false;
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
   /** What was asked or read once, for the next time it is needed; by `HOST:PORT`, or `''` for every host. */
   readonly passphrases = new Map<string, string>();
+  /** Told while a question stands on the terminal. */
+  #held: string[] | undefined;
   #status: (() => void) | undefined;
   readonly #cleanups: (() => void)[] = [];
 
@@ -45,6 +52,15 @@ export class CommandContext {
     this.signal = signal;
     this.stdout = streamStyle(process.stdout, process.env, options.color);
     this.stderr = streamStyle(process.stderr, process.env, options.color);
+  }
+
+  /**
+   * Somebody sits at the terminal, sees what is written, and has not asked to be left alone: for questions that a script
+   * is not asked. POSTERN_FORCE_TTY makes nobody sit there.
+   */
+  get isAttended(): boolean {
+    const { json, yes, input } = this.options;
+    return !json && !yes && input !== false && isatty(0) && isatty(2) && canAsk();
   }
 
   /** A line of the answer, on stdout. The caller has escaped what is not its own. */
@@ -72,7 +88,8 @@ export class CommandContext {
 
   /** A line on stderr in any case. The caller has escaped what is not its own. */
   tell(line: string): void {
-    if (this.display === undefined) process.stderr.write(`${line}\n`);
+    if (this.#held !== undefined && this.#held.length < MAX_HELD_LINES) this.#held.push(line);
+    else if (this.display === undefined) process.stderr.write(`${line}\n`);
     else this.display.print(line);
   }
 
@@ -81,17 +98,38 @@ export class CommandContext {
     if ((this.options.verbose ?? 0) > 0) this.note(escapeText(line));
   }
 
-  /** A line on the terminal that is about now and shall be gone when what it tells of is over. */
-  transient(text: string): () => void {
-    if (this.options.quiet || this.options.json || !this.stderr.redraw || this.display !== undefined) return () => {};
-    process.stderr.write(text);
-    let isShown = true;
-    const erase = (): void => {
-      if (isShown) process.stderr.write('\r\u001b[K');
-      isShown = false;
+  /** Runs `work` with a line on the terminal that is about now, and that `show` changes; afterwards it is gone. */
+  async transient<T>(text: string, work: (show: (text: string) => void) => Promise<T>): Promise<T> {
+    if (this.options.quiet || this.options.json || !this.stderr.redraw || this.display !== undefined) {
+      return work(() => {});
+    }
+    const line = new TransientLine(process.stderr, this.stderr, () => performance.now());
+    const end = (): void => {
+      line.close();
+      if (this.display === line) this.display = undefined;
     };
-    this.onClose(erase);
-    return erase;
+    this.onClose(end);
+    this.display = line;
+    line.show(text);
+    try {
+      return await work(now => line.show(now));
+    } finally {
+      end();
+    }
+  }
+
+  /** Runs a question with the terminal to itself: the display is away, and lines wait, but those that it says itself. */
+  async alone<T>(question: (say: (line: string) => void) => Promise<T>): Promise<T> {
+    const held: string[] = [];
+    this.#held = held;
+    this.display?.pause();
+    try {
+      return await question(line => process.stderr.write(`${line}\n`));
+    } finally {
+      this.#held = undefined;
+      this.display?.resume();
+      for (const line of held) this.tell(line);
+    }
   }
 
   /** What SIGUSR1 prints. */
@@ -112,3 +150,6 @@ export class CommandContext {
     for (const action of this.#cleanups.splice(0)) action();
   }
 }
+
+/** Beyond it lines disturb the question; one transfer tells less while it waits for an answer. */
+const MAX_HELD_LINES = 1000;

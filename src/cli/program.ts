@@ -154,6 +154,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
     .option('--exclude-from <file>', 'patterns from a file, one a line')
     .option('--watch', 'stay, and sync again whenever SRC changes, until Ctrl-C')
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
+    .option('--no-retry', 'give up when the line is lost, in place of dialling again')
     .action(async (source: string, target: string, options, ran) => {
       const { sync } = await import('./commands/files/sync.ts');
       await sync(makeContext(options), source, target, ran.opts());

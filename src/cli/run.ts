@@ -70,6 +70,7 @@ function handleSignals(
 ): { by: NodeJS.Signals | undefined } {
   const signalled: { by: NodeJS.Signals | undefined } = { by: undefined };
   const end = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGINT' && context()?.isTerminalLent()) return;
     if (signalled.by !== undefined) {
       context()?.close();
       process.exit(exitStatusOfSignal(signal));

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { equalBytes } from '../../src/protocol/crypto/constant-time.ts';
 import { expand, extract } from '../../src/protocol/crypto/kdf.ts';
 import type { CryptoProvider } from '../../src/protocol/crypto/provider.ts';
 import { codeOf, fromHex, readVectors, toHex, wycheproofTests } from '../protocol/crypto/vectors.ts';
@@ -81,7 +80,7 @@ export function cryptoProviderContract(name: string, provider: CryptoProvider, o
         for (const test of tests) {
           const message = fromHex(test.msg);
           const tag = provider.hmacSha512(fromHex(test.key), message.subarray(0, 3), message.subarray(3));
-          expect(equalBytes(tag, fromHex(test.tag)), `case ${test.tcId}`).toBe(test.result === 'valid');
+          expect(toHex(tag) === test.tag, `case ${test.tcId}`).toBe(test.result === 'valid');
         }
       });
 

@@ -40,29 +40,28 @@ export async function dial(
 ): Promise<ConnectedLine> {
   const name = formatHost(place.host);
   const passphrase = await passphraseFor(context, place, options);
-  const erase = context.transient(`connecting to ${escapeText(name)}…`);
   context.phase = 'connecting';
   try {
-    const connected = await connect({
-      host: place.host,
-      port: place.port,
-      passphrase,
-      connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
-      agent: AGENT,
-      signal: context.signal,
-      onChannel: options.onChannel,
-      onStage: stage => {
-        if (stage !== 'busy') onStage(stage);
-        else context.detail(`${name} is busy, trying again`);
-      },
-    });
+    const connected = await context.transient(`connecting to ${escapeText(name)}…`, () =>
+      connect({
+        host: place.host,
+        port: place.port,
+        passphrase,
+        connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
+        agent: AGENT,
+        signal: context.signal,
+        onChannel: options.onChannel,
+        onStage: stage => {
+          if (stage !== 'busy') onStage(stage);
+          else context.detail(`${name} is busy, trying again`);
+        },
+      }),
+    );
     context.phase = 'working';
     context.detail(`logged in to ${name}; verifier ${connected.line.verifier}`);
     return connected;
   } catch (thrown) {
     throw tellMore(context, thrown, place, options);
-  } finally {
-    erase();
   }
 }
 

@@ -63,7 +63,6 @@ const SHORT_ESCAPES = new Map([
  * Controls (C0, DEL, C1), both Unicode line ends, everything that is invisible by definition (bidi controls, zero-width
  * characters, tags, fillers, selectors), annotation marks, and halves of surrogate pairs.
  */
-export const UNSAFE_CLASS =
-  '[\\u{0}-\\u{1f}\\u{7f}-\\u{9f}\\u{2028}\\u{2029}\\u{fff9}-\\u{fffb}\\p{Bidi_Control}\\p{Default_Ignorable_Code_Point}\\p{Surrogate}]';
-const UNSAFE = new RegExp(UNSAFE_CLASS, 'gu');
+const UNSAFE =
+  /[\u{0}-\u{1f}\u{7f}-\u{9f}\u{2028}\u{2029}\u{fff9}-\u{fffb}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Surrogate}]/gu;
 const PLAIN_WORD = /^[^\s"\\=]+$/u;

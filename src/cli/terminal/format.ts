@@ -10,6 +10,11 @@ export function formatSize(bytes: number): string {
   return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${SIZE_UNITS[unit]}`;
 }
 
+/** A number of things: `1,204`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
 export function formatRate(bytesPerSecond: number): string {
   return `${formatSize(bytesPerSecond)}/s`;
 }

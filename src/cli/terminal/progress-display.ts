@@ -81,6 +81,7 @@ export class LineDisplay implements ProgressDisplay {
   readonly #target: DisplayTarget;
   readonly #stopTimer: (() => void) | undefined;
   #seconds = 0;
+  #isPaused = false;
   #closed = false;
 
   constructor(progress: Progress, mode: Exclude<ProgressMode, 'bar'>, target: DisplayTarget) {
@@ -91,6 +92,7 @@ export class LineDisplay implements ProgressDisplay {
     if (mode === 'json') this.printStatus();
     this.#stopTimer = target.clock.every(1000, () => {
       this.#seconds += 1;
+      if (this.#isPaused) return;
       if (mode === 'json' || this.#seconds === 1 || this.#seconds % PLAIN_INTERVAL_SECONDS === 0) this.printStatus();
     });
   }
@@ -99,9 +101,13 @@ export class LineDisplay implements ProgressDisplay {
     this.#target.stream.write(`${line}\n`);
   }
 
-  pause(): void {}
+  pause(): void {
+    this.#isPaused = true;
+  }
 
-  resume(): void {}
+  resume(): void {
+    this.#isPaused = false;
+  }
 
   printStatus(): void {
     const state = this.#progress.snapshot();

@@ -16,6 +16,7 @@ export class Progress {
   #totalBytes: number | undefined;
   #items = 0;
   #totalItems: number | undefined;
+  #isGrowing = false;
   #percent = 0;
   #finishedAt: number | undefined;
 
@@ -27,15 +28,16 @@ export class Progress {
     this.#rate = new RateMeter(this.#startedAt);
   }
 
-  /** What is known of the whole so far; either may stay unknown and may still grow. */
-  expect(total: { bytes?: number | undefined; items?: number | undefined }): void {
+  /** What is known of the whole; either may stay unknown. While it is `growing` there is no percentage of it. */
+  expect(total: { bytes?: number | undefined; items?: number | undefined; growing?: boolean }): void {
     if (total.bytes !== undefined) this.#totalBytes = total.bytes;
     if (total.items !== undefined) this.#totalItems = total.items;
+    this.#isGrowing = total.growing === true;
   }
 
   /** Begins an item under a name as the peer gave it; it counts as done at its `end`. */
   begin(name: string, totalBytes?: number): ProgressItem {
-    const item = new ProgressItem(escapeText(name), totalBytes, {
+    const item = new ProgressItem(name, totalBytes, {
       count: (bytes, moved) => this.#count(bytes, moved),
       end: (ended, done) => {
         if (this.#active.delete(ended) && done) this.#items += 1;
@@ -65,9 +67,10 @@ export class Progress {
       totalBytes: finished ? this.#bytes : this.#totalBytes,
       items: this.#items,
       totalItems: this.#totalItems,
+      growing: this.#isGrowing && !finished,
       percent: this.#advancePercent(finished),
       bytesPerSecond: rate,
-      secondsLeft: finished ? 0 : left !== undefined && rate > 0 ? left / rate : undefined,
+      secondsLeft: finished ? 0 : left !== undefined && !this.#isGrowing && rate > 0 ? left / rate : undefined,
       active: [...this.#active],
     };
   }
@@ -80,7 +83,7 @@ export class Progress {
   /** A total that grows or a file that starts over must not run the display backwards. */
   #advancePercent(finished: boolean): number | undefined {
     if (finished) return 100;
-    if (this.#totalBytes === undefined) return undefined;
+    if (this.#totalBytes === undefined || this.#isGrowing) return undefined;
     const now = this.#totalBytes === 0 ? 0 : Math.floor((this.#bytes / this.#totalBytes) * 100);
     this.#percent = Math.max(this.#percent, Math.min(99, now));
     return this.#percent;
@@ -89,17 +92,21 @@ export class Progress {
 
 /** One file under way. Counts of an item that has ended change nothing any more. */
 export class ProgressItem {
-  /** Escaped. */
-  readonly name: string;
   readonly totalBytes: number | undefined;
+  readonly #name: string;
   readonly #owner: ItemOwner;
   #bytes = 0;
   #ended = false;
 
   constructor(name: string, totalBytes: number | undefined, owner: ItemOwner) {
-    this.name = name;
+    this.#name = name;
     this.totalBytes = totalBytes;
     this.#owner = owner;
+  }
+
+  /** Escaped, and that only when it is shown: of a million files few are. */
+  get name(): string {
+    return escapeText(this.#name);
   }
 
   get bytes(): number {
@@ -147,7 +154,9 @@ export interface ProgressSnapshot {
   readonly totalBytes: number | undefined;
   readonly items: number;
   readonly totalItems: number | undefined;
-  /** Whole percent that never goes down, 100 only when finished; `undefined` while the total is unknown. */
+  /** The totals are what has been found so far. */
+  readonly growing: boolean;
+  /** Whole percent that never goes down, 100 only when finished; `undefined` while the total is unknown or growing. */
   readonly percent: number | undefined;
   readonly bytesPerSecond: number;
   readonly secondsLeft: number | undefined;
@@ -162,7 +171,9 @@ export function progressParts(state: ProgressSnapshot): string[] {
   parts.push(sizeOfWhole(state));
   if (state.bytesPerSecond > 0) parts.push(formatRate(state.bytesPerSecond));
   if (!state.finished && state.secondsLeft !== undefined) parts.push(`${formatTimeLeft(state.secondsLeft)} left`);
-  if (state.totalItems !== undefined && state.totalItems > 1) parts.push(`${state.items} of ${state.totalItems} items`);
+  const more = state.growing ? '+' : '';
+  if (state.totalItems !== undefined && state.totalItems > 1)
+    parts.push(`${state.items} of ${state.totalItems}${more} items`);
   else if (state.totalItems === undefined && state.items > 1) parts.push(`${state.items} items`);
   return parts;
 }
@@ -172,9 +183,9 @@ export function statusLine(state: ProgressSnapshot): string {
   return `${state.label}: ${progressParts(state).join(', ')}`;
 }
 
-function sizeOfWhole({ bytes, totalBytes, finished }: ProgressSnapshot): string {
+function sizeOfWhole({ bytes, totalBytes, finished, growing }: ProgressSnapshot): string {
   if (totalBytes === undefined || finished) return formatSize(bytes);
-  return `${formatSize(bytes)} of ${formatSize(totalBytes)}`;
+  return `${formatSize(bytes)} of ${formatSize(totalBytes)}${growing ? '+' : ''}`;
 }
 
 /** Moving average over the last seconds, from a bounded number of samples. */

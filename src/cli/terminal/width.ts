@@ -20,10 +20,3 @@ export function truncateToWidth(text: string, columns: number, keep: 'start' | '
   }
   return keep === 'end' ? `…${kept.reverse().join('')}` : `${kept.join('')}…`;
 }
-
-/** Fills with spaces to `columns`; a longer text is cut. */
-export function padToWidth(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
-  const cut = truncateToWidth(text, columns);
-  const fill = ' '.repeat(Math.max(0, columns - stringWidth(cut)));
-  return align === 'left' ? cut + fill : fill + cut;
-}

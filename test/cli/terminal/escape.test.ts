@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { escapeJson, escapeLogLine, escapeText } from '../../../src/cli/terminal/escape.ts';
-import { escapeProse } from '../../../src/cli/terminal/escape-prose.ts';
 import { decodeName } from '../../../src/protocol/bytes/text.ts';
 
 /** Written by code point, apart from the properties that the implementation asks for. */
@@ -27,9 +26,6 @@ const UNSAFE_RANGES: readonly (readonly [number, number])[] = [
   [0xfff9, 0xfffb],
   [0xe0000, 0xe0fff],
 ];
-
-/** Flag v cannot be written as a literal for our compile target. */
-const STANDARD_EMOJI = '\\p{RGI_Emoji}';
 
 const codePoint = fc.oneof(
   fc.integer({ min: 0, max: 0x10ffff }),
@@ -77,22 +73,6 @@ describe('escapeText', () => {
 
   it('shows a byte of a name that is not UTF-8 as that byte (R-X1)', () => {
     expect(escapeText(decodeName(Uint8Array.of(0x66, 0x9b, 0xff)))).toBe('f\\x9b\\xff');
-  });
-});
-
-describe('escapeProse', () => {
-  it('keeps standard emoji whole', () => {
-    for (const emoji of ['❤️', '👩‍👩‍👧', '🇫🇷', '👍🏽']) expect(escapeProse(`a ${emoji} b`)).toBe(`a ${emoji} b`);
-  });
-
-  it('lets through nothing else that escapeText would not (R-X1)', () => {
-    expect(escapeProse('a\u200db\ufe0fc\n')).toBe('a\\u{200d}b\\u{fe0f}c\\n');
-    fc.assert(
-      fc.property(anyText, text => {
-        const rest = escapeProse(text).replace(new RegExp(STANDARD_EMOJI, 'gv'), '');
-        for (const character of rest) expect(isUnsafe(character.codePointAt(0)!)).toBe(false);
-      }),
-    );
   });
 });
 

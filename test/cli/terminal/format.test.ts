@@ -8,7 +8,7 @@ import {
   formatTimeLeft,
   formatTimestamp,
 } from '../../../src/cli/terminal/format.ts';
-import { displayWidth, padToWidth, truncateToWidth } from '../../../src/cli/terminal/width.ts';
+import { displayWidth, truncateToWidth } from '../../../src/cli/terminal/width.ts';
 
 describe('sizes and times', () => {
   it.each([
@@ -79,11 +79,5 @@ describe('truncateToWidth', () => {
   it('counts columns, not characters', () => {
     expect(truncateToWidth('日本語の名前', 7)).toBe('日本語…');
     expect(truncateToWidth('folder/file.txt', 9, 'end')).toBe('…file.txt');
-  });
-
-  it('pads to the width on either side', () => {
-    expect(padToWidth('日本', 6)).toBe('日本  ');
-    expect(padToWidth('12', 4, 'right')).toBe('  12');
-    expect(padToWidth('123456', 4)).toBe('123…');
   });
 });

@@ -149,6 +149,18 @@ describe('Progress', () => {
     expect(progress.snapshot().bytesPerSecond).toBe(0);
   });
 
+  it('has no percentage and no time left of a total that grows', () => {
+    const clock = new ManualClock();
+    const progress = new Progress('get', clock.now);
+    progress.expect({ bytes: 1000, items: 2, growing: true });
+    const item = progress.begin('a');
+    clock.advance(1000);
+    item.advance(990);
+    expect(statusLine(progress.snapshot())).toBe('get: 990 B of 1.0 kB+, 990 B/s, 0 of 2+ items');
+    progress.expect({ bytes: 9900, items: 10 });
+    expect(statusLine(progress.snapshot())).toBe('get: 10 %, 990 B of 9.9 kB, 990 B/s, 9 s left, 0 of 10 items');
+  });
+
   it('never runs backwards and is 100 % at the end alone', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('advance' as const), amount: fc.nat(5000) }),
@@ -369,6 +381,16 @@ describe('off a terminal', () => {
       total_items: 1,
       finished: false,
     });
+  });
+
+  it('is silent while a question stands', () => {
+    const { screen, clock, display } = show('plain');
+    display.pause();
+    clock.advance(10_000);
+    expect(screen.writes).toEqual([]);
+    display.resume();
+    clock.advance(10_000);
+    expect(screen.writes).toHaveLength(1);
   });
 
   it('none is silent until it is asked', () => {

@@ -78,6 +78,19 @@ describe('a set of paths', () => {
     );
   });
 
+  it('takes all of another', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), fc.array(fc.string()), (ours, theirs) => {
+        const [set, other] = [new PathSet(), new PathSet()];
+        for (const path of ours) set.add(path);
+        for (const path of theirs) other.add(path);
+        set.addAll(other);
+        expect([...ours, ...theirs].every(path => set.has(path))).toBe(true);
+        expect(ours.filter(path => other.has(path) && !theirs.includes(path))).toEqual([]);
+      }),
+    );
+  });
+
   it('takes a million', () => {
     const set = new PathSet();
     for (let index = 0; index < 1_000_000; index += 1) set.add(`folder-${index % 1000}/file-${index}`);

@@ -69,6 +69,15 @@ describe.each(DIRECTIONS)('syncing %s', direction => {
     expect(readFileSync(join(target, 'a.log'), 'utf8')).toBe('mine');
   });
 
+  test('leaves what may not go, and the folders that it is in', async () => {
+    const { target, sync } = await makeSync(direction);
+    fill(target, { 'old/a': '', 'old/b': '', 'other/c': '', d: '' });
+    const { summary, events } = await sync({ delete: true, mayRemove: path => path !== 'old/a' && path !== 'd' });
+    expect(summary).toMatchObject({ failed: 0, removed: 3 });
+    expect(namesBelow(target)).toEqual(['d', 'old/', 'old/a']);
+    expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+  });
+
   test('removes nothing after a transfer with a failure', async () => {
     const { source, target, sync } = await makeSync(direction);
     fill(source, { name: 'a file', other: '' });

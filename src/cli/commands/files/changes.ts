@@ -12,10 +12,10 @@ import { EXIT, exitStatusOf } from '../../exit-status.ts';
 import { explainError, explainItem } from '../../failure.ts';
 import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
-import { formatSize } from '../../terminal/format.ts';
+import { formatCount, formatSize } from '../../terminal/format.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
 import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
-import { LINE_IS_OVER } from './transfer-options.ts';
+import { LINE_IS_OVER } from './transfer/transfer-options.ts';
 
 /** `rm`, `mkdir` and `mv`: single changes of the served folder. */
 
@@ -182,11 +182,15 @@ async function contentsOf(context: CommandContext, { line, allowed }: ConnectedL
   if (entry.type !== 'folder') return ` (${formatSize(entry.size)})`;
   let count = 0;
   let bytes = 0;
-  for await (const batch of files.list(path, { recursive: true, signal: context.signal })) {
-    for (const item of batch) {
-      count += 1;
-      if (!('error' in item) && item.type === 'file') bytes += item.size;
+  const contents = () => `${formatCount(count)} ${count === 1 ? 'entry' : 'entries'}, ${formatSize(bytes)}`;
+  await context.transient('listing…', async show => {
+    for await (const batch of files.list(path, { recursive: true, signal: context.signal })) {
+      for (const item of batch) {
+        count += 1;
+        if (!('error' in item) && item.type === 'file') bytes += item.size;
+      }
+      show(`${contents()} …`);
     }
-  }
-  return ` with ${count} ${count === 1 ? 'entry' : 'entries'}, ${formatSize(bytes)}`;
+  });
+  return ` with ${contents()}`;
 }

@@ -5,10 +5,12 @@ import { parseRemote } from '../../place.ts';
 import { escapeText } from '../../terminal/escape.ts';
 import { formatSize } from '../../terminal/format.ts';
 import { ask, confirm } from '../../terminal/prompt.ts';
-import { fetchTarget, type GetOptions } from './get.ts';
+import { fetchTarget, type GetOptions } from './get-fetch.ts';
+import { Offer } from './get-offer.ts';
 import { resolveTargets } from './get-target.ts';
-import { statusOf } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { Conflicts } from './transfer/conflicts.ts';
+import { statusOf } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 /**
  * `get HOST` as the file server's first client did it: which file, how large it is, whether to go on, where to put it.
@@ -27,17 +29,23 @@ export async function converse(context: CommandContext, line: Line, options: Get
     if (name === '') continue;
     const found = await look(context, files, name);
     if (found === undefined) continue;
-    const what = found.type === 'folder' ? 'a folder' : `${formatSize(found.size)} (${found.size} bytes)`;
-    if (!context.options.yes && !(await confirm(`${escapeText(found.path)} is ${what}; continue?`, how))) continue;
+    const offer = new Offer(context, [found.path], found.path, options);
+    if (found.type !== 'folder' && !context.options.yes) {
+      const size = `${formatSize(found.size)} (${found.size} bytes)`;
+      if (!(await confirm(`${escapeText(found.path)} is ${size}; continue?`, how))) continue;
+    }
+    if (!(await offer.agree(files))) continue;
     const suggested = found.path.split('/').at(-1)!;
     const answer = (await ask(`where should it go? [${suggested}]`, how)).trim();
     const source = { kind: 'remote' as const, host: '', port: 0, path: found.path, trailingSlash: false };
     const [target] = await resolveTargets([source], answer === '' ? suggested : answer, false);
     const report = new TransferReport(context, suggested);
+    const conflicts = new Conflicts(context, options, { direction: 'get', report });
     context.doing = `cannot get ${found.path}`;
     try {
       await report.show();
-      await fetchTarget(context, files, target!, options, report);
+      if (offer.total !== undefined) report.expect(offer.total);
+      await fetchTarget(files, target!, { options, report, conflicts, offer });
       await report.finish();
     } finally {
       report.close();

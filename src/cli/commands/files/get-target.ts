@@ -7,6 +7,8 @@ export interface DownloadTarget {
   readonly from: string;
   /** `''` puts the content of the served folder into the folder itself. */
   readonly to: string;
+  /** The folder, as it was named. */
+  readonly folder: string;
   /** Whoever opens it closes it. */
   openStore(): Promise<ReceiveRoot>;
 }
@@ -23,14 +25,14 @@ export async function resolveTargets(
   const isInto = several || destination.endsWith('/') || (await isFolder(destination));
   return sources.map(({ path }) => {
     if (isInto || path === '') {
-      return { from: path, to: path.split('/').at(-1)!, openStore: () => openFolder(destination) };
+      return inFolder(destination, path, path.split('/').at(-1)!);
     }
-    return { from: path, to: basename(destination), openStore: () => openFolder(dirname(destination)) };
+    return inFolder(dirname(destination), path, basename(destination));
   });
 }
 
-function openFolder(path: string): Promise<ReceiveRoot> {
-  return ReceiveRoot.open(path, { make: true });
+function inFolder(folder: string, from: string, to: string): DownloadTarget {
+  return { from, to, folder, openStore: () => ReceiveRoot.open(folder, { make: true }) };
 }
 
 async function isFolder(path: string): Promise<boolean> {

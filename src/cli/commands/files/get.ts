@@ -1,18 +1,16 @@
-import { type DownloadSummary, download, FilesClient, type Line, LineError, makeSha256 } from '../../../node/index.ts';
+import { FilesClient, LineError } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { requirePerson } from '../../terminal/prompt.ts';
 import { remotePlace, withLine } from '../dial.ts';
 import { converse } from './get-conversation.ts';
+import { type Fetching, fetchTarget, type GetOptions } from './get-fetch.ts';
+import { Offer } from './get-offer.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
-import { withRedial } from './redial.ts';
-import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
-
-export interface GetOptions extends TransferOptions {
-  readonly offset?: number;
-  readonly length?: number;
-}
+import { Conflicts } from './transfer/conflicts.ts';
+import { withRedial } from './transfer/redial.ts';
+import { carryingOf, LINE_IS_OVER, statusOf } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 /**
  * Downloads: `get HOST:PATH… [DEST]`.
@@ -38,15 +36,28 @@ export async function get(context: CommandContext, texts: readonly string[], opt
     throw new LineError('USAGE', '--offset and --length go with DEST -');
   }
   const report = new TransferReport(context, labelOf(sources));
+  const conflicts = new Conflicts(context, options, { direction: 'get', report });
+  let rootsLeft = sources.length;
   try {
     const hosts = distinctHosts(sources);
     for (const place of hosts) {
       const here = sources.filter(source => source.host === place.host && source.port === place.port);
       const targets = await resolveTargets(here, destination, sources.length > 1);
+      rootsLeft -= targets.length;
+      const offer = new Offer(
+        context,
+        targets.map(({ from }) => from),
+        labelOf(here),
+        options,
+      );
       try {
-        await withRedial(context, place, options, report, ({ line }) =>
-          fetchAll(context, line, targets, options, report),
-        );
+        await withRedial(context, place, options, report, async ({ line }) => {
+          const files = new FilesClient(line);
+          if (!(await offer.agree(files))) throw new LineError('CANCELLED', 'nothing was fetched');
+          await report.show();
+          if (hosts.length === 1 && offer.total !== undefined) report.expect(offer.total);
+          await fetchAll(files, targets, { options, report, conflicts, offer }, rootsLeft);
+        });
       } catch (thrown) {
         // Of several machines one that cannot be reached does not keep us from the others.
         if (!(thrown instanceof LineError) || context.phase !== 'connecting' || hosts.length === 1) throw thrown;
@@ -65,45 +76,20 @@ export async function get(context: CommandContext, texts: readonly string[], opt
 
 /** Downloads each target; one that fails as a whole is told like a file that fails, and the next one follows. */
 async function fetchAll(
-  context: CommandContext,
-  line: Line,
+  files: FilesClient,
   targets: readonly DownloadTarget[],
-  options: GetOptions,
-  report: TransferReport,
+  fetching: Fetching,
+  rootsLeft: number,
 ): Promise<void> {
-  const files = new FilesClient(line);
-  await report.show();
-  for (const target of targets) {
+  const { report } = fetching;
+  for (const [at, target] of targets.entries()) {
     try {
-      await fetchTarget(context, files, target, options, report);
+      report.beginRoot(rootsLeft + targets.length - 1 - at);
+      await fetchTarget(files, target, fetching);
     } catch (thrown) {
       if (!(thrown instanceof LineError) || LINE_IS_OVER.has(thrown.code)) throw thrown;
       report.failed(target.to, thrown);
     }
-  }
-}
-
-/** Downloads one target under its events. */
-export async function fetchTarget(
-  context: CommandContext,
-  files: FilesClient,
-  target: DownloadTarget,
-  options: GetOptions,
-  report: TransferReport,
-): Promise<DownloadSummary> {
-  const store = await target.openStore();
-  try {
-    return await download(files, store, target, {
-      conflict: policyOf(options),
-      checksum: options.checksum,
-      ...carryingOf(options),
-      fsync: options.fsync,
-      makeSha256,
-      signal: context.signal,
-      onEvent: event => report.event(event),
-    });
-  } finally {
-    await store.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path';
 import {
   type ConnectedLine,
+  type Entry,
   FilesClient,
   type Line,
   LineError,
@@ -8,15 +9,17 @@ import {
   makeRemoteFolder,
   type Offers,
   openOffer,
+  type Problem,
   upload,
   uploadStream,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { remotePlace, requirePermission, withLine } from '../dial.ts';
-import { withRedial } from './redial.ts';
-import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { Conflicts } from './transfer/conflicts.ts';
+import { withRedial } from './transfer/redial.ts';
+import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 /**
  * Uploads: `put PATH… HOST[:PATH]`.
@@ -41,19 +44,26 @@ export async function put(context: CommandContext, texts: readonly string[], opt
     context,
     paths.length === 1 ? basename(resolve(paths[0]!)) : `${paths.length} places`,
   );
+  const conflicts = new Conflicts(context, options, { direction: 'put', report });
   const sources: Source[] = [];
+  const over = new AbortController();
+  let counting: Promise<void> | undefined;
   try {
     await openAll(context, paths, sources, report);
+    // Only for whoever watches: it reads every folder once more.
+    if (context.isAttended) counting = countAll(sources, report, options, over.signal);
     if (sources.length > 0) {
       const offers = makeOffers();
       const how = { ...options, onChannel: offers.handle.bind(offers) };
       await withRedial(context, place, how, report, connected =>
-        sendAll(context, connected, offers, { sources, place, several: paths.length > 1 }, options, report),
+        sendAll(context, connected, offers, { sources, place, several: paths.length > 1, options, report, conflicts }),
       );
     }
     await report.finish();
   } finally {
     report.close();
+    over.abort();
+    await counting;
     for (const { store } of sources) await store.close();
   }
   context.exitStatus = statusOf(report);
@@ -88,12 +98,45 @@ async function openAll(
   if (sources.length > 0) context.hint = undefined;
 }
 
+/** Counts it all while the first of it is under way: the host tells of it only as it gets there. */
+async function countAll(
+  sources: readonly Source[],
+  report: TransferReport,
+  options: TransferOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let bytes = 0;
+  let items = 0;
+  const count = (item: Entry | Problem): void => {
+    if ('error' in item || (item.type !== 'file' && item.type !== 'link')) return;
+    bytes += item.size;
+    items += 1;
+  };
+  try {
+    for (const { isFolder, store } of sources) {
+      if (!isFolder) count(await store.stat(''));
+      else {
+        for await (const batch of store.list('', { recursive: true, followLinks: options.copyLinks === true })) {
+          if (signal.aborted) return;
+          for (const item of batch) count(item);
+        }
+      }
+    }
+    report.expect({ bytes, items });
+  } catch {
+    // What cannot be counted fails by its name when its turn comes; until then the total grows.
+  }
+}
+
 // ── 2. What becomes of it there ─────────────────────────────────────────────────────────────────────────────────────
 
 interface Job {
   readonly sources: readonly Source[];
   readonly place: RemotePlace;
   readonly several: boolean;
+  readonly options: TransferOptions;
+  readonly report: TransferReport;
+  readonly conflicts: Conflicts;
 }
 
 /** Puts each source; one that fails as a whole is told like a file that fails, and the next one follows. */
@@ -101,17 +144,16 @@ async function sendAll(
   context: CommandContext,
   connected: ConnectedLine,
   offers: Offers,
-  { sources, place, several }: Job,
-  options: TransferOptions,
-  report: TransferReport,
+  { sources, place, several, options, report, conflicts }: Job,
 ): Promise<void> {
   requirePermission(connected, 'write', 'put files');
-  const { line } = connected;
+  const { line, allowed } = connected;
   await report.show();
-  for (const { name, isFolder, store } of sources) {
+  for (const [at, { name, isFolder, store }] of sources.entries()) {
     const isInto = several || isFolder || place.trailingSlash || (await isRemoteFolder(line, place.path, context));
     const to = isInto ? join(place.path, name) : place.path;
     try {
+      report.beginRoot(sources.length - 1 - at);
       await makeParent(line, to);
       await upload(
         line,
@@ -119,11 +161,10 @@ async function sendAll(
         store,
         { to },
         {
-          conflict: policyOf(options),
+          ...conflicts.optionsFor('', allowed.includes('delete')),
           checksum: options.checksum,
           ...carryingOf(options),
           fsync: options.fsync,
-          signal: context.signal,
           onEvent: event => report.event(event),
         },
       );

@@ -1,5 +1,6 @@
 import {
-  type ConnectedLine,
+  type ChangeWatch,
+  type Line,
   LineError,
   type SyncEvent,
   type SyncOptions,
@@ -8,32 +9,29 @@ import {
   systemClock,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
-import type { RemotePlace } from '../../place.ts';
-import { escapeJson } from '../../terminal/escape.ts';
 import { formatSize } from '../../terminal/format.ts';
-import { type DialHooks, type DialOptions, withLine } from '../dial.ts';
-import { type RedialReport, withRedial } from './redial.ts';
-import type { RoundsSource, Sync, SyncCommandOptions } from './sync.ts';
-import { TransferReport } from './transfer-report.ts';
+import type { RedialReport } from './transfer/redial.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
+
+/** One direction over a line that is open: the library's sync with everything but its options. */
+export type Sync = (options: SyncOptions) => Promise<SyncSummary>;
+
+/** What rounds need besides. */
+export interface RoundsSource {
+  readonly line: Line;
+  /** Notices changes of the source. */
+  readonly watch: (signal: AbortSignal) => Promise<ChangeWatch>;
+}
 
 /** What does not go together with `--watch`: nobody is asked before each round. */
-export function checkWatchOptions(context: CommandContext, { dryRun, delete: deletes }: SyncCommandOptions): void {
+export function checkWatchOptions(
+  context: CommandContext,
+  { dryRun, delete: deletes }: { readonly dryRun?: boolean; readonly delete?: boolean },
+): void {
   if (dryRun === true) throw new LineError('USAGE', '--watch and --dry-run do not go together');
   if (deletes === true && context.options.yes !== true) {
     throw new LineError('USAGE', '--delete with --watch removes without asking, and needs --yes');
   }
-}
-
-/** One line for a single sync; for rounds the next one too, when it was lost. */
-export async function withLineFor(
-  rounds: SyncRounds | undefined,
-  context: CommandContext,
-  place: Pick<RemotePlace, 'host' | 'port'>,
-  options: DialOptions & DialHooks,
-  work: (connected: ConnectedLine) => Promise<void>,
-): Promise<void> {
-  if (rounds === undefined) await withLine(context, place, options, work);
-  else await withRedial(context, place, options, rounds, work);
 }
 
 /** `sync --watch`: one round after the other, each told in a line, over one line or several. */
@@ -61,7 +59,7 @@ export class SyncRounds implements RedialReport {
       // The first round may be long. Those after it are short, and a display that comes and goes would tell nothing.
       if (this.#done === 0) await report.show();
       const summary = await run({ ...options, onEvent: event => this.#tell(event, report) });
-      report.tellFailures();
+      report.tellHeld();
       const lost = report.takeLost();
       if (lost !== undefined) throw lost;
       report.close();
@@ -75,11 +73,8 @@ export class SyncRounds implements RedialReport {
 
   #tell(event: SyncEvent, report: TransferReport): void {
     if (event.type === 'planned') return;
-    if (event.type === 'removed') {
-      if (this.#context.options.json) {
-        process.stdout.write(`${escapeJson({ ...event, type: 'item', outcome: 'removed' })}\n`);
-      } else this.#context.detail(`removed ${event.path}`);
-    } else if (event.type !== 'finished' || event.outcome === 'received' || this.#done === 0) report.event(event);
+    if (event.type === 'removed') report.removed(event.path);
+    else if (event.type !== 'finished' || event.outcome === 'received' || this.#done === 0) report.event(event);
   }
 
   /** `12:04:31  3 files, 12 kB`; a round that found nothing to do is told under `-v`, but for the first. */

@@ -9,24 +9,25 @@ import {
   makeOffers,
   makeSha256,
   openOffer,
+  PathSet,
   ReadRoot,
   type ReadStore,
   ReceiveRoot,
   readConfig,
-  type SyncEvent,
   type SyncOptions,
-  type SyncSummary,
   syncFromRemote,
   syncToRemote,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
-import { confirm, requirePerson } from '../../terminal/prompt.ts';
+import { formatCount } from '../../terminal/format.ts';
+import { confirm, type PromptOptions, requirePerson } from '../../terminal/prompt.ts';
 import { requirePermission } from '../dial.ts';
-import { checkWatchOptions, SyncRounds, withLineFor } from './sync-watch.ts';
-import { type CarryOptions, carryingOf, statusOf } from './transfer-options.ts';
-import { TransferReport } from './transfer-report.ts';
+import { checkWatchOptions, type RoundsSource, type Sync, SyncRounds } from './sync-watch.ts';
+import { type RedialReport, withRedial } from './transfer/redial.ts';
+import { type CarryOptions, carryingOf, statusOf } from './transfer/transfer-options.ts';
+import { TransferReport } from './transfer/transfer-report.ts';
 
 export interface SyncCommandOptions extends CarryOptions {
   readonly dryRun?: boolean;
@@ -37,22 +38,12 @@ export interface SyncCommandOptions extends CarryOptions {
   readonly watch?: boolean;
 }
 
-/** One direction over a line that is open: the library's sync with everything but its options. */
-export type Sync = (options: SyncOptions) => Promise<SyncSummary>;
-
-/** What rounds need besides. */
-export interface RoundsSource {
-  readonly line: Line;
-  /** Notices changes of the source. */
-  readonly watch: (signal: AbortSignal) => Promise<ChangeWatch>;
-}
-
 /**
  * `sync SRC DST`, one of them remote.
  *
  *   1. Where `--delete` must be confirmed and nobody can be asked, it ends before it dials.
  *   2. A dry run tells its plan on stdout. A run that deletes plans first, to ask with the number.
- *   3. The run itself is told like a download.
+ *   3. The run itself is told like a download, and dials again like one.
  *   4. With `--watch` it stays, and runs again when the source changes (sync-watch.ts).
  */
 export async function sync(
@@ -66,9 +57,8 @@ export async function sync(
   const [source, target] = [sourceText, targetText].map(text =>
     parsePlace(text, { port: options.port, aliases: hosts }),
   ) as [ReturnType<typeof parsePlace>, ReturnType<typeof parsePlace>];
-  const asks = options.delete === true && options.dryRun !== true && context.options.yes !== true;
-  const how = { noInput: context.options.input === false, signal: context.signal, answeredBy: ['--yes'] };
-  if (asks) requirePerson('what may be removed', how);
+  const removals = new Removals(context, formatPlace(source), options);
+  removals.requirePerson();
   context.doing = `cannot sync ${formatPlace(source)} to ${formatPlace(target)}`;
   const common = {
     makeSha256,
@@ -78,32 +68,32 @@ export async function sync(
     delete: options.delete,
     exclude: await excludeOf(options),
   };
+  const report = new TransferReport(context, formatPlace(source));
   const rounds = options.watch === true ? new SyncRounds(context, formatPlace(source)) : undefined;
+  const told = rounds ?? report;
   const work = async (run: Sync, watched: RoundsSource): Promise<void> => {
-    if (rounds !== undefined) {
-      await rounds.keepInSync(run, common, watched);
-      return;
-    }
-    if (options.dryRun === true) {
-      await showPlan(context, run, common);
-      return;
-    }
-    if (asks) {
-      const { removed } = await run({ ...common, dryRun: true });
-      const question = `${removed} things are not in ${escapeText(formatPlace(source))}; remove them?`;
-      if (removed > 0 && !(await confirm(question, how))) throw new LineError('CANCELLED', 'nothing was changed');
-    }
-    await runAndTell(context, formatPlace(source), run, common);
+    if (rounds !== undefined) await rounds.keepInSync(run, common, watched);
+    else if (options.dryRun === true) await showPlan(context, run, common, report);
+    else await runOnce(run, common, report, removals);
   };
-  if (source.kind === 'remote' && target.kind === 'local') {
-    await withLineFor(rounds, context, source, options, ({ line }) =>
-      fromRemote(line, source, target.path, options, work),
-    );
-  } else if (source.kind === 'local' && target.kind === 'remote') {
-    await toRemote(context, source.path, target, { ...options, exclude: common.exclude }, work, rounds);
-  } else {
-    throw new LineError('USAGE', 'one of SRC and DST is on another machine: HOST:PATH or postern://HOST/PATH');
+  try {
+    if (source.kind === 'remote' && target.kind === 'local') {
+      await withRedial(context, source, options, told, ({ line }) =>
+        fromRemote(line, source, target.path, options, work),
+      );
+    } else if (source.kind === 'local' && target.kind === 'remote') {
+      await toRemote(context, source.path, target, { ...options, exclude: common.exclude }, told, work);
+    } else {
+      throw new LineError('USAGE', 'one of SRC and DST is on another machine: HOST:PATH or postern://HOST/PATH');
+    }
+    if (options.dryRun !== true) {
+      await report.finish({ removed: report.removals });
+      if (report.removals > 0) context.note(`postern: ${report.removals} removed`);
+    }
+  } finally {
+    report.close();
   }
+  context.exitStatus = statusOf(report);
 }
 
 async function fromRemote(
@@ -134,25 +124,96 @@ async function toRemote(
   sourcePath: string,
   target: RemotePlace,
   options: Omit<SyncCommandOptions, 'exclude'> & Pick<SyncOptions, 'exclude'>,
+  report: RedialReport,
   work: (run: Sync, source: RoundsSource) => Promise<void>,
-  rounds: SyncRounds | undefined,
 ): Promise<void> {
-  const store: ReadStore = await openOffer(sourcePath);
+  const store: ReadStore & { close(): Promise<void> } = await openOffer(sourcePath);
   const offers = makeOffers();
   const how = { ...options, onChannel: offers.handle.bind(offers) };
-  await withLineFor(rounds, context, target, how, async connected => {
-    const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
-    for (const permission of needed) requirePermission(connected, permission, 'sync to there');
-    await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one), {
-      line: connected.line,
-      watch: () => watchLocal(store, options.exclude),
+  try {
+    await withRedial(context, target, how, report, async connected => {
+      const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
+      for (const permission of needed) requirePermission(connected, permission, 'sync to there');
+      await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one), {
+        line: connected.line,
+        watch: () => watchLocal(store, options.exclude),
+      });
     });
-  });
+  } finally {
+    await store.close();
+  }
 }
 
 async function watchLocal(store: ReadStore, exclude: SyncOptions['exclude']): Promise<ChangeWatch> {
   if (store.watch === undefined) throw new LineError('NOT_A_FILE', 'only a folder can be watched');
   return store.watch('', { exclude });
+}
+
+/** The run over one line; another one compares anew, so what was done by then is found done. */
+async function runOnce(run: Sync, common: SyncOptions, report: TransferReport, removals: Removals): Promise<void> {
+  await removals.agree(run, common);
+  await report.show();
+  await run({
+    ...common,
+    mayRemove: path => removals.allow(path),
+    onEvent: event => {
+      if (event.type === 'removed') {
+        removals.done(event.path);
+        report.removed(event.path);
+      } else if (event.type !== 'planned') report.event(event);
+    },
+  });
+}
+
+/**
+ * What `--delete` may take away: what was agreed to, asked once for all lines, and each path once. A name that is there
+ * again after its removal is something that nobody was asked about.
+ */
+class Removals {
+  readonly #context: CommandContext;
+  readonly #source: string;
+  readonly #asks: boolean;
+  readonly #how: PromptOptions;
+  readonly #gone = new PathSet();
+  #agreed: PathSet | undefined;
+
+  constructor(context: CommandContext, source: string, options: SyncCommandOptions) {
+    this.#context = context;
+    this.#source = source;
+    this.#asks = options.delete === true && options.dryRun !== true && context.options.yes !== true;
+    this.#how = { noInput: context.options.input === false, signal: context.signal, answeredBy: ['--yes'] };
+  }
+
+  requirePerson(): void {
+    if (this.#asks) requirePerson('what may be removed', this.#how);
+  }
+
+  /** Plans and asks, unless that was done over an earlier line. Throws `CANCELLED` after a no. */
+  async agree(run: Sync, common: SyncOptions): Promise<void> {
+    if (!this.#asks || this.#agreed !== undefined) return;
+    const planned = new PathSet();
+    const { removed } = await this.#context.transient('comparing…', () =>
+      run({
+        ...common,
+        dryRun: true,
+        onEvent: event => {
+          if (event.type === 'planned' && event.change === 'remove') planned.add(event.path);
+        },
+      }),
+    );
+    const things = removed === 1 ? '1 thing is' : `${formatCount(removed)} things are`;
+    const question = `${things} not in ${escapeText(this.#source)}; remove ${removed === 1 ? 'it' : 'them'}?`;
+    if (removed > 0 && !(await confirm(question, this.#how))) throw new LineError('CANCELLED', 'nothing was changed');
+    this.#agreed = planned;
+  }
+
+  allow(path: string): boolean {
+    return !this.#gone.has(path) && (this.#agreed?.has(path) ?? true);
+  }
+
+  done(path: string): void {
+    this.#gone.add(path);
+  }
 }
 
 /** `undefined` where nothing is yet and a dry run makes nothing. */
@@ -169,47 +230,34 @@ async function openLocal(
   }
 }
 
-/** The plan on stdout: what is to happen, a tab, and the path. */
-async function showPlan(context: CommandContext, run: Sync, common: SyncOptions): Promise<void> {
-  const report = new TransferReport(context, '');
+/** The plan on stdout: what is to happen, a tab, and the path. Told once it is complete: a lost line begins it anew. */
+async function showPlan(
+  context: CommandContext,
+  run: Sync,
+  common: SyncOptions,
+  report: TransferReport,
+): Promise<void> {
   const lines: string[] = [];
-  const summary = await run({
-    ...common,
-    dryRun: true,
-    onEvent: event => {
-      if (event.type === 'failed') report.failed(event.path, event.error);
-      if (event.type !== 'planned') return;
-      const { path, change, size } = event;
-      const shown = context.stdout.terminal ? escapeText(path) : path;
-      lines.push(
-        context.options.json ? escapeJson({ type: 'item', path, size, outcome: change }) : `${change}\t${shown}`,
-      );
-    },
-  });
+  const summary = await context.transient('comparing…', () =>
+    run({
+      ...common,
+      dryRun: true,
+      onEvent: event => {
+        if (event.type === 'failed') report.event(event);
+        if (event.type !== 'planned') return;
+        const { path, change, size } = event;
+        const shown = context.stdout.terminal ? escapeText(path) : path;
+        lines.push(
+          context.options.json ? escapeJson({ type: 'item', path, size, outcome: change }) : `${change}\t${shown}`,
+        );
+      },
+    }),
+  );
+  report.tellHeld();
   if (lines.length > 0) await context.print(lines.join('\n'));
   if (context.options.json) await context.printJson({ type: 'summary', dry_run: true, ...summary });
   const { received, removed } = summary;
   context.note(`postern: would transfer ${received} (${summary.bytes} bytes) and remove ${removed}`);
-  context.exitStatus = statusOf(report);
-}
-
-async function runAndTell(context: CommandContext, label: string, run: Sync, common: SyncOptions): Promise<void> {
-  const report = new TransferReport(context, label);
-  const onEvent = (event: SyncEvent): void => {
-    if (event.type === 'removed') {
-      if (context.options.json) process.stdout.write(`${escapeJson({ ...event, type: 'item', outcome: 'removed' })}\n`);
-      else context.detail(`removed ${event.path}`);
-    } else if (event.type !== 'planned') report.event(event);
-  };
-  try {
-    await report.show();
-    const { removed } = await run({ ...common, onEvent });
-    await report.finish();
-    if (removed > 0) context.note(`postern: ${removed} removed`);
-  } finally {
-    report.close();
-  }
-  context.exitStatus = statusOf(report);
 }
 
 /** Patterns of the file first, so that those of the command line can take them back. */

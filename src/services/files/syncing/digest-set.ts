@@ -21,6 +21,13 @@ export class DigestSet {
     return this.#words[this.#placeOf(digest)] !== 0;
   }
 
+  addAll(other: DigestSet): void {
+    const words = other.#words;
+    for (let at = 0; at < words.length; at += this.#width) {
+      if (words[at] !== 0) this.add(words.subarray(at, at + this.#width));
+    }
+  }
+
   #grow(): void {
     const before = this.#words;
     this.#words = new Uint32Array(2 * before.length);

@@ -2,7 +2,8 @@ import { DigestSet } from './digest-set.ts';
 
 /**
  * Which paths there are, in 16 bytes each and so in little memory for a million. What is not in it is certain; of the
- * paths that it has, one in 2^63 may never have been added, which for its use means: not deleted this time.
+ * paths that it has, one in 2^63 may never have been added, which for its uses means: not deleted, or not
+ * counted, this time.
  */
 export class PathSet {
   readonly #digests = new DigestSet(2);
@@ -13,6 +14,10 @@ export class PathSet {
 
   has(path: string): boolean {
     return this.#digests.has(hash(path));
+  }
+
+  addAll(other: PathSet): void {
+    this.#digests.addAll(other.#digests);
   }
 }
 

@@ -79,8 +79,9 @@ export class Removal {
 
   async #consider(item: Entry | Problem, isToGo: (path: string) => boolean): Promise<void> {
     const isKept = isLeftOut(this.#options.exclude, item) || isPartial(item.path);
-    if (!isKept && !('error' in item) && isToGo(item.path)) {
-      if (item.type === 'folder') this.#folders.push({ path: item.path, keep: false });
+    const isWanted = !isKept && !('error' in item) && isToGo(item.path);
+    if (isWanted && (this.#options.mayRemove?.(item.path) ?? true)) {
+      if (!('error' in item) && item.type === 'folder') this.#folders.push({ path: item.path, keep: false });
       else await this.#start(item.path);
       return;
     }

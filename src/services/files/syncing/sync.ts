@@ -72,6 +72,8 @@ export interface LocalFolder {
 export interface SyncOptions {
   /** Remove what the source does not have, and folders where it has something else. */
   readonly delete?: boolean | undefined;
+  /** With `delete`: what of the target may go, by its path there; the rest stays. A dry run does not ask. Default: all. */
+  readonly mayRemove?: ((path: string) => boolean) | undefined;
   /** Change nothing: `planned` events tell what would happen. */
   readonly dryRun?: boolean | undefined;
   /** What is neither transferred nor removed. */

@@ -1,33 +1,45 @@
-import type { LineError, TransferEvent } from '../../../node/index.ts';
-import type { CommandContext } from '../../context.ts';
-import { explainError, explainItem } from '../../failure.ts';
-import { escapeJson, escapeText } from '../../terminal/escape.ts';
-import { formatRate, formatSize } from '../../terminal/format.ts';
-import { Progress, type ProgressItem } from '../../terminal/progress.ts';
+import { type LineError, PathSet, type TransferEvent } from '../../../../node/index.ts';
+import type { CommandContext } from '../../../context.ts';
+import { type ExitStatus, exitStatusOf } from '../../../exit-status.ts';
+import { explainError, explainItem } from '../../../failure.ts';
+import { escapeJson, escapeText } from '../../../terminal/escape.ts';
+import { formatDuration, formatRate, formatSize } from '../../../terminal/format.ts';
+import { Progress, type ProgressItem } from '../../../terminal/progress.ts';
 import {
   type ProgressDisplay,
   progressMode,
   showProgress,
   systemDisplayClock,
-} from '../../terminal/progress-display.ts';
+} from '../../../terminal/progress-display.ts';
 
 /**
  * Tells of a transfer as it goes: the progress display, a line for each failure, JSON items, and the outcome. Events go
  * to stderr and items to stdout, because with files on disk stdout carries no data.
+ *
+ * What it keeps of a file that is done, or failed, is a few bytes: there may be millions.
  */
 export class TransferReport {
-  readonly failures: { readonly path: string; readonly error: LineError }[] = [];
+  /** What the failures come to, each kind once. */
+  readonly failureStatuses = new Set<ExitStatus>();
+  /** Files that are there may be replaced: what need not come of a file is then no partial of it. */
+  replaces = false;
   readonly #context: CommandContext;
   readonly #label: string;
   readonly #active = new Map<string, ProgressItem>();
   #progress: Progress | undefined;
   #display: ProgressDisplay | undefined;
-  #total = { bytes: 0, items: 0 };
-  #counts = { received: 0, identical: 0, skipped: 0, bytes: 0 };
+  /** What has been found; once `isFinal`, all there is. */
+  readonly #total = { bytes: 0, items: 0, isFinal: false };
+  readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, removed: 0, bytes: 0 };
+  #rootsLeft = 0;
+  #firstFailure: LineError | undefined;
   #lastPath = '';
   #moved = 0;
   #kept = 0;
+  /** What was there of the file under way, until its first byte comes. */
+  #found: { readonly path: string; bytes: number } | undefined;
   #lost: LineError | undefined;
+  #isWanted = true;
   /** Told of over the line of now, and over lost ones of the same transfer: that counts once, though it is met again. */
   #now = new Told();
   #before = new Told();
@@ -43,6 +55,7 @@ export class TransferReport {
   async show(): Promise<void> {
     if (this.#display !== undefined) return;
     this.#progress = new Progress(this.#label, () => performance.now());
+    this.#showTotal();
     const { progress = 'auto', json = false, quiet = false } = this.#context.options;
     const mode = progressMode(progress, this.#context.stderr, { json, quiet });
     const display = await showProgress(this.#progress, mode, {
@@ -61,9 +74,29 @@ export class TransferReport {
     return this.#counts.received + this.#counts.identical + this.#counts.skipped;
   }
 
+  get failures(): number {
+    return this.#counts.failed;
+  }
+
+  /** Things that were removed, over all lines. */
+  get removals(): number {
+    return this.#counts.removed;
+  }
+
   /** Grows with every byte and file that gets through, over all lines: whether there is progress. */
   get moved(): number {
     return this.#moved;
+  }
+
+  /** All that will come is known beforehand. */
+  expect(total: { readonly bytes: number; readonly items: number }): void {
+    Object.assign(this.#total, total, { isFinal: true });
+    this.#showTotal();
+  }
+
+  /** The next of several files or folders begins; when the last one has been counted the whole is known. */
+  beginRoot(rootsLeft: number): void {
+    this.#rootsLeft = rootsLeft;
   }
 
   /** The line was lost: files that were under way begin again, what is done stays. */
@@ -91,39 +124,53 @@ export class TransferReport {
   }
 
   /** A file whose size only its end will tell. */
-  begin(path: string): void {
-    if (this.#progress !== undefined) this.#active.set(path, this.#progress.begin(path));
+  begin(path: string, size?: number): void {
+    // Who names them may be the other side, and forget to end them.
+    if (this.#progress === undefined || this.#active.size >= MAX_ACTIVE) return;
+    this.#active.set(path, this.#progress.begin(path, size));
   }
 
   event(event: TransferEvent): void {
     switch (event.type) {
       case 'found':
         this.#now.found.add(event.path);
-        if (this.#before.found.has(event.path)) return;
-        this.#total = { bytes: this.#total.bytes + event.size, items: this.#total.items + 1 };
-        this.#progress?.expect(this.#total);
+        if (this.#total.isFinal || this.#before.found.has(event.path)) return;
+        this.#total.bytes += event.size;
+        this.#total.items += 1;
+        this.#showTotal();
         return;
       case 'started':
-        if (this.#progress !== undefined) this.#active.set(event.path, this.#progress.begin(event.path, event.size));
+        this.begin(event.path, event.size);
         return;
       case 'progress':
         this.#moved += event.bytes;
+        this.#tellFound(event.path);
         this.#active.get(event.path)?.advance(event.bytes);
         return;
       case 'kept':
         this.#active.get(event.path)?.skip(event.bytes);
         this.#kept += event.bytes;
+        if (this.#found?.path === event.path) this.#found.bytes += event.bytes;
+        else this.#found = { path: event.path, bytes: event.bytes };
         return;
       case 'finished':
         this.#finished(event);
         return;
       case 'failed':
-        if (event.error.code === 'TRUNCATED' || event.error.code === 'SHUTDOWN') this.#lost = event.error;
-        else this.failed(event.path, event.error);
+        if (LOST_UNDER_WAY.has(event.error.code)) this.#lost = event.error;
+        else if (!this.#isStopped(event.error)) this.failed(event.path, event.error);
         return;
       case 'counted':
+        if (this.#rootsLeft > 0) return;
+        this.#total.isFinal = true;
+        this.#showTotal();
         return;
     }
+  }
+
+  /** The person wants no more of it. */
+  stop(): void {
+    this.#isWanted = false;
   }
 
   failed(path: string, error: LineError): void {
@@ -131,34 +178,47 @@ export class TransferReport {
     this.#active.delete(path);
     if (this.#before.done.has(path)) return;
     this.#now.done.add(path);
-    const isFirst = this.failures.length === 0 && this.succeeded === 0;
-    this.failures.push({ path, error });
+    const isFirst = this.failures === 0 && this.succeeded === 0;
+    this.#counts.failed += 1;
+    this.#firstFailure ??= error;
+    this.failureStatuses.add(exitStatusOf(error.code));
     const { code } = error;
     const message = explainError(error);
     if (this.#context.options.json) this.#item({ type: 'item', path, outcome: 'failed', code, message });
-    this.#tellHeld();
+    this.tellHeld();
     this.#heldLine = this.#context.options.json
       ? escapeJson({ type: 'error', path, code, message })
       : `postern: ${escapeText(path)}: ${explainItem(error)}`;
-    if (!isFirst) this.#tellHeld();
+    if (!isFirst) this.tellHeld();
   }
 
-  /** Takes the display away and tells the outcome. Throws the one failure of a transfer in which nothing else happened. */
-  async finish(): Promise<void> {
-    const failed = this.failures.length;
+  removed(path: string): void {
+    this.#counts.removed += 1;
+    this.#moved += 1;
+    if (this.#context.options.json) this.#item({ type: 'item', path, outcome: 'removed' });
+    else this.#context.detail(`removed ${path}`);
+  }
+
+  /**
+   * Takes the display away and tells the outcome; `more` goes into the JSON summary. Throws the one failure of a transfer
+   * in which nothing else happened.
+   */
+  async finish(more: Readonly<Record<string, number>> = {}): Promise<void> {
+    const { received, identical, skipped, failed, bytes } = this.#counts;
     if (failed === 0) this.#progress?.finish();
     this.close();
-    const { received, identical, skipped, bytes } = this.#counts;
     if (this.#context.options.json) {
-      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes, kept: this.#kept });
+      const kept = this.#kept;
+      await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes, kept, ...more });
     }
-    if (this.#heldLine !== undefined) throw this.failures[0]!.error;
+    if (this.#heldLine !== undefined) throw this.#firstFailure!;
     this.#context.note(failed > 0 ? `postern: ${failed} of ${failed + this.succeeded} failed` : this.#outcome());
   }
 
-  /** For a command that goes on: a first failure is then one of the others. */
-  tellFailures(): void {
-    this.#tellHeld();
+  /** Tells the failure that waits, where it is not the whole outcome. */
+  tellHeld(): void {
+    if (this.#heldLine !== undefined) this.#context.tell(this.#heldLine);
+    this.#heldLine = undefined;
   }
 
   close(): void {
@@ -177,13 +237,17 @@ export class TransferReport {
     if (all === 0) return 'no files there, nothing to do';
     if (received === 0) return `${name}  ${others.join(', ')}`;
     const state = this.#progress?.snapshot();
-    if (state !== undefined && state.elapsedMs >= 1000) others.push(formatRate(state.bytesPerSecond));
+    if (state !== undefined && state.elapsedMs >= 1000) {
+      if (state.bytesPerSecond >= 1) others.push(formatRate(state.bytesPerSecond));
+      others.push(formatDuration(state.elapsedMs));
+    }
     return [name, formatSize(bytes), '100 %', ['done', 'verified', ...others].join(', ')].join('  ');
   }
 
   #finished(event: TransferEvent & { type: 'finished' }): void {
     const { path, size, outcome } = event;
-    this.#tellHeld();
+    this.tellHeld();
+    this.#found = undefined;
     const item = this.#active.get(path) ?? this.#progress?.begin(path, size);
     if (item !== undefined && item.bytes < size) item.skip(size - item.bytes);
     item?.end('done');
@@ -191,6 +255,7 @@ export class TransferReport {
     const { done, renamed } = this.#before;
     if (done.has(path) || (outcome === 'identical' && renamed.has(path))) return;
     this.#now.done.add(path);
+    // Under a name that was not found it was put beside what has that name.
     if (!this.#now.found.has(path)) this.#now.renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
     this.#moved += 1;
     this.#counts[outcome] += 1;
@@ -199,9 +264,30 @@ export class TransferReport {
     if (this.#context.options.json) this.#item({ type: 'item', path, size, outcome });
   }
 
-  #tellHeld(): void {
-    if (this.#heldLine !== undefined) this.#context.tell(this.#heldLine);
-    this.#heldLine = undefined;
+  /** Before the rest of a file comes, how much of it need not: of a large one, or of the only one. */
+  #tellFound(path: string): void {
+    const found = this.#found;
+    if (found?.path !== path) return;
+    this.#found = undefined;
+    const size = this.#active.get(path)?.totalBytes ?? 0;
+    const isOnly = this.#total.isFinal && this.#total.items === 1;
+    if (size < LARGE_BYTES && !(isOnly && size > 0)) return;
+    const percent = Math.floor((100 * found.bytes) / size);
+    const name = escapeText(path);
+    this.#context.note(
+      this.replaces ? `${name}: ${percent} % of it is there already` : `continuing ${name} at ${percent} %`,
+    );
+  }
+
+  /** Whoever has just stopped it knows why a file has not come. */
+  #isStopped({ code }: LineError): boolean {
+    const isWanted = this.#isWanted && !this.#context.signal.aborted;
+    return code === 'CANCELLED' && !isWanted && !this.#context.options.json;
+  }
+
+  #showTotal(): void {
+    const { bytes, items, isFinal } = this.#total;
+    if (items > 0) this.#progress?.expect({ bytes, items, growing: !isFinal });
   }
 
   /** Order is kept by the stream; a reader that stops is met by the broken pipe. */
@@ -212,14 +298,19 @@ export class TransferReport {
 
 /** Paths of a transfer that were told of. */
 class Told {
-  readonly found = new Set<string>();
-  readonly done = new Set<string>();
+  readonly found = new PathSet();
+  readonly done = new PathSet();
   /** Names whose files were received beside them (`--rename`). */
-  readonly renamed = new Set<string>();
+  readonly renamed = new PathSet();
 
   add(other: Told): void {
-    for (const path of other.found) this.found.add(path);
-    for (const path of other.done) this.done.add(path);
-    for (const path of other.renamed) this.renamed.add(path);
+    this.found.addAll(other.found);
+    this.done.addAll(other.done);
+    this.renamed.addAll(other.renamed);
   }
 }
+
+/** As a single file meets the loss of the line. */
+const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT']);
+const MAX_ACTIVE = 1000;
+const LARGE_BYTES = 64_000_000;

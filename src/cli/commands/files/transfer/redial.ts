@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectedLine, LineError } from '../../../node/index.ts';
-import type { CommandContext } from '../../context.ts';
-import type { RemotePlace } from '../../place.ts';
-import { type DialHooks, type DialOptions, withLine } from '../dial.ts';
+import { type ConnectedLine, LineError } from '../../../../node/index.ts';
+import type { CommandContext } from '../../../context.ts';
+import type { RemotePlace } from '../../../place.ts';
+import { escapeJson } from '../../../terminal/escape.ts';
+import { formatTimestamp } from '../../../terminal/format.ts';
+import { type DialHooks, type DialOptions, withLine } from '../../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /**
@@ -40,7 +42,7 @@ export async function withRedial(
       report.startOver();
       const waitMs = waitBeforeTry(tries, Math.random());
       tries += 1;
-      context.note(`connection lost, trying again in ${Math.ceil(waitMs / 1000)} s (hint: --no-retry)`);
+      tellRetry(context, thrown, waitMs, tries);
       await sleep(waitMs, undefined, { signal: context.signal });
     }
   }
@@ -52,6 +54,17 @@ export type RedialReport = Pick<TransferReport, 'moved' | 'startNew' | 'startOve
 export interface RedialOptions extends DialOptions, DialHooks {
   /** `false` under `--no-retry`. */
   readonly retry?: boolean;
+}
+
+function tellRetry(context: CommandContext, { code }: LineError, waitMs: number, attempt: number): void {
+  if (context.options.quiet) return;
+  if (!context.options.json) {
+    context.note(`connection lost, trying again in ${Math.ceil(waitMs / 1000)} s (hint: --no-retry)`);
+    return;
+  }
+  const time = formatTimestamp(Date.now());
+  const event = { type: 'status', time, event: 'redial', code, attempt, wait_ms: Math.round(waitMs) };
+  context.tell(escapeJson(event));
 }
 
 /** 1, 2, 4 … 30 s, less up to half of it by chance, so that the clients of one server do not all return at once. */

@@ -1,12 +1,14 @@
-import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../node/index.ts';
-import { EXIT, exitStatusOf } from '../../exit-status.ts';
-import type { DialOptions } from '../dial.ts';
+import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../../node/index.ts';
+import { EXIT } from '../../../exit-status.ts';
+import type { DialOptions } from '../../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /** Options that `get`, `put` and `sync` share. */
 export interface CarryOptions extends DialOptions {
   readonly compress?: 'auto' | 'never';
   readonly copyLinks?: boolean;
+  /** `false` under `--no-retry`. */
+  readonly retry?: boolean;
 }
 
 /** Options that `get` and `put` share. */
@@ -18,8 +20,6 @@ export interface TransferOptions extends CarryOptions {
   readonly backup?: boolean;
   readonly checksum?: boolean;
   readonly fsync?: boolean;
-  /** `false` under `--no-retry`. */
-  readonly retry?: boolean;
 }
 
 export function carryingOf({ compress, copyLinks }: CarryOptions): {
@@ -29,20 +29,19 @@ export function carryingOf({ compress, copyLinks }: CarryOptions): {
   return { compressor: compress === 'auto' ? brotliCompressor() : undefined, copyLinks };
 }
 
-/** The grammar lets only one of them through. */
-export function policyOf(options: TransferOptions): ConflictPolicy {
+/** The one that was chosen: the grammar lets no second one through. */
+export function policyOf(options: TransferOptions): ConflictPolicy | undefined {
   if (options.force) return 'force';
   if (options.update) return 'update';
   if (options.skip) return 'skip';
   if (options.rename) return 'rename';
-  return options.backup ? 'backup' : 'refuse';
+  return options.backup ? 'backup' : undefined;
 }
 
 /** If some of it is there it is partly done; if all of it failed for the same reason that reason counts. */
-export function statusOf({ failures, succeeded }: TransferReport): number {
-  const statuses = new Set(failures.map(({ error }) => exitStatusOf(error.code)));
-  const [status = EXIT.ok] = statuses;
-  return statuses.size > 1 || (succeeded > 0 && failures.length > 0) ? EXIT.partial : status;
+export function statusOf({ failureStatuses, succeeded }: TransferReport): number {
+  const [status = EXIT.ok] = failureStatuses;
+  return failureStatuses.size > 1 || (succeeded > 0 && failureStatuses.size > 0) ? EXIT.partial : status;
 }
 
 /** Failures after which nothing more can come over the same line. */
