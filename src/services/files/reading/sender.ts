@@ -28,7 +28,7 @@ import { checkPath } from '../names.ts';
 import type { ReadStore, SourceFile } from '../store.ts';
 import { Turns } from '../turns.ts';
 import { encodePack, MAX_PACK_BYTES, MAX_PACK_FILES } from './pack.ts';
-import { decodeWants, isWhole, type Want } from './want.ts';
+import { decodeWants, type Want } from './want.ts';
 import { sendChanges } from './watching.ts';
 
 /**
@@ -197,9 +197,9 @@ async function answerWants(store: ReadStore, channel: Channel, codings: Codings,
   const packer = new Packer(store, channel, codings.compressor);
   for await (const item of channel) {
     if (item instanceof Uint8Array) throw new LineError('PROTOCOL', 'bytes where a want is due');
-    const wants = decodeWants(item);
+    const { wants, mayPack } = decodeWants(item);
     for (let at = 0; at < wants.length; ) {
-      const packed = isWhole(wants[at]!) ? await packer.send(wants.slice(at, at + MAX_PACK_FILES), buffers) : 0;
+      const packed = mayPack ? await packer.send(wants.slice(at, at + MAX_PACK_FILES), buffers) : 0;
       // Large, or alone: as a file of its own.
       if (packed === 0) await answerWant(store, channel, wants[at]!, codings, buffers);
       at += Math.max(packed, 1);

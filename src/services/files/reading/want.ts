@@ -11,6 +11,13 @@ export interface Want {
   readonly length: number | undefined;
 }
 
+/** The wants of one message. */
+export interface Wants {
+  readonly wants: readonly Want[];
+  /** They are of whole files, and small ones may be answered together (pack.ts). */
+  readonly mayPack: boolean;
+}
+
 /** Wants of whole files, whose numbers follow each other, or one of a part. */
 export function encodeWants(wants: readonly Want[]): JsonObject {
   const [want] = wants;
@@ -25,25 +32,18 @@ export function encodeWants(wants: readonly Want[]): JsonObject {
   };
 }
 
-export function decodeWants(message: JsonObject): readonly Want[] {
+export function decodeWants(message: JsonObject): Wants {
   const id = readInteger(message, 'id');
   switch (readText(message, 't', 16)) {
-    case 'want':
-      return [
-        {
-          id,
-          path: decodePath(message),
-          offset: hasField(message, 'offset') ? readInteger(message, 'offset') : 0,
-          length: hasField(message, 'length') ? readInteger(message, 'length') : undefined,
-        },
-      ];
-    case 'wants':
-      return readList(message, 'paths', MAX_WANTS).map((path, at) => ({
-        id: id + at,
-        path: decodeListedPath(path),
-        offset: 0,
-        length: undefined,
-      }));
+    case 'want': {
+      const offset = hasField(message, 'offset') ? readInteger(message, 'offset') : 0;
+      const length = hasField(message, 'length') ? readInteger(message, 'length') : undefined;
+      return { wants: [{ id, path: decodePath(message), offset, length }], mayPack: false };
+    }
+    case 'wants': {
+      const paths = readList(message, 'paths', MAX_WANTS).map(decodeListedPath);
+      return { wants: paths.map((path, at) => ({ id: id + at, path, offset: 0, length: undefined })), mayPack: true };
+    }
     default:
       throw new LineError('PROTOCOL', 'a message that is not due');
   }
