@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const POSTERN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+export const POSTERN = fileURLToPath(new URL('../dist/bin/postern.js', import.meta.url));
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);

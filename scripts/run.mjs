@@ -34,11 +34,11 @@ const tasks = {
   },
   demo: () => {
     build();
-    run(process.execPath, ['dist/cli/main.js', 'demo', ...rest]);
+    run(process.execPath, ['dist/bin/postern.js', 'demo', ...rest]);
   },
   start: () => {
     build();
-    run(process.execPath, ['dist/cli/main.js', 'serve', ...rest], { cwd: process.env.INIT_CWD ?? root });
+    run(process.execPath, ['dist/bin/postern.js', 'serve', ...rest], { cwd: process.env.INIT_CWD ?? root });
   },
   format: () => {
     install();

@@ -3,7 +3,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { LineError, listen, nodeCrypto, serveFolder, temporaryInstall } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { generatePassphrase } from '../passphrase.ts';
@@ -69,7 +68,8 @@ class Tour {
   async #client(passphrase: string, args: readonly string[], expected = 0): Promise<void> {
     const command = `postern ${args.join(' ')}`;
     await this.#say(`\n$ ${command}`);
-    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    // This very program.
+    const main = process.argv[1]!;
     // By a pipe: in an environment it would stand for as long as the process runs (R-A3).
     const child = spawn(process.execPath, [main, ...args, '--password-file', '-'], {
       cwd: this.#home,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
 /** The built command; `npm test` builds it first. */
-export const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../../dist/bin/postern.js', import.meta.url));
 
 export const PASSPHRASE = 'orbit-velvet-canyon-turtle';
 
