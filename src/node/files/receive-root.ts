@@ -86,6 +86,19 @@ export class ReceiveRoot implements ChangeStore {
     }
   }
 
+  async statAll(paths: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    return this.#beneath.batch(() =>
+      paths.map(path => {
+        try {
+          return this.#lookAt(path);
+        } catch {
+          // `stat` will tell why.
+          return undefined;
+        }
+      }),
+    );
+  }
+
   async open(path: string): Promise<SourceFile> {
     const names = checkPath(path, PLATFORM);
     if (names.length === 0) throw notAFile(path);

@@ -24,6 +24,7 @@ import {
   type Over,
 } from './conflict.ts';
 import type { Outcome, TransferEvent } from './events.ts';
+import { Glance } from './glance.ts';
 
 /**
  * Fetches files and whole folders into a store.
@@ -110,6 +111,12 @@ type Step =
     }
   /** Without an entry its time and mode are not ours to set. */
   | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined };
+
+/**
+ * What is known of a file's place before it is looked at: `free`, because its folder has just been made; `unchanged`, because
+ * a glance has shown the very file there.
+ */
+type Place = 'free' | 'unchanged' | 'unknown';
 
 /** A folder whose content is being planned. */
 interface OpenFolder {
@@ -207,9 +214,10 @@ class Download {
         await this.#leaveLater(last);
       }
     };
+    const glance = this.#options.checksum === true ? undefined : new Glance(this.#store);
     const followLinks = this.#options.copyLinks === true;
     for await (const batch of this.#files.list(from, { recursive: true, followLinks, signal: this.#signal })) {
-      for (const item of batch) {
+      for (const [at, item] of batch.entries()) {
         if (this.#signal.aborted) throw abortError(this.#signal);
         // A listing of nothing but failures must not run ahead of who is told of them.
         await this.#told;
@@ -218,7 +226,10 @@ class Download {
         const target = join(to, item.path);
         await this.#attempt(target, async () => {
           if ('error' in item || item.type !== 'folder') {
-            return this.#planItem(item, join(from, item.path), target, open.at(-1)!.isNew);
+            const folder = open.at(-1)!;
+            const isUnchanged = !folder.isNew && (await glance?.isUnchanged(batch, at, folder)) === true;
+            const place = folder.isNew ? 'free' : isUnchanged ? 'unchanged' : 'unknown';
+            return this.#planItem(item, join(from, item.path), target, place);
           }
           this.#requireAccepted(item);
           open.push(await this.#makeFolder(item.path, target, item));
@@ -249,12 +260,12 @@ class Download {
     return { path, to, entry: isOurs ? entry : undefined, isNew: made === 'new' };
   }
 
-  async #planItem(item: Entry | Problem, from: string, to: string, isFree = false): Promise<void> {
+  async #planItem(item: Entry | Problem, from: string, to: string, place: Place = 'unknown'): Promise<void> {
     if ('error' in item) throw item.error;
     this.#requireAccepted(item);
     switch (item.type) {
       case 'file':
-        return this.#planFile(from, to, item, isFree);
+        return this.#planFile(from, to, item, place);
       case 'link':
         if (this.#options.copyLinks === true)
           throw new LineError('UNSUPPORTED', 'the other side does not follow links');
@@ -269,10 +280,14 @@ class Download {
     throw new LineError('CHANGED', 'was not in the list that was agreed to');
   }
 
-  /** `isFree`: its folder has just been made, so that there is nothing to look for. */
-  async #planFile(from: string, to: string, entry: Entry, isFree: boolean): Promise<void> {
+  /** With what is known of its place there is often nothing to look for. */
+  async #planFile(from: string, to: string, entry: Entry, place: Place): Promise<void> {
     this.#emit({ type: 'found', path: to, size: entry.size });
-    if (isFree) {
+    if (place === 'unchanged') {
+      this.#finish(to, entry.size, 'identical');
+      return;
+    }
+    if (place === 'free') {
       this.#fetcher.want(from);
       await this.#steps.give({ kind: 'file', from, to, entry, over: 'nothing', way: 'plain' });
       return;
