@@ -184,7 +184,12 @@ function openOwn(
  * written into.
  */
 function isOwn(stats: Stats): boolean {
-  return stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
+  return stats.isFile() && stats.nlink === 1 && isOurs(stats);
+}
+
+function isOurs(stats: Stats): boolean {
+  const isPlain = stats.isFile() || stats.isSymbolicLink();
+  return isPlain && (process.getuid === undefined || stats.uid === process.getuid());
 }
 
 /**
