@@ -142,7 +142,7 @@ class Killing {
   ): Promise<void> {
     const client = run(words);
     const delayMs = Math.max(0, this.#random() * 200 - 50);
-    let killing: NodeJS.Timeout | undefined;
+    let killing: ReturnType<typeof setTimeout> | undefined;
     this.#gate.pass(server.port, Math.floor(this.#random() * 1.1 * missing), () => {
       killing = setTimeout(() => (victim === 'client' ? client : server.child).kill('SIGKILL'), delayMs);
     });

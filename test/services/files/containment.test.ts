@@ -313,9 +313,9 @@ async function attempt(run: () => Promise<unknown>): Promise<void> {
 }
 
 /** All content below `folderPath`. Names are bytes, because not all that come are UTF-8. */
-function contents(folderPath: Buffer | string = at()): string {
+function contents(folderPath = Buffer.from(at())): string {
   const parts = readdirSync(folderPath, { withFileTypes: true, encoding: 'buffer' }).map(entry => {
-    const place = Buffer.concat([Buffer.from(folderPath), Buffer.from('/'), entry.name]);
+    const place = Buffer.concat([folderPath, Buffer.from('/'), entry.name]);
     if (entry.isDirectory()) return contents(place);
     return entry.isFile() ? readFileSync(place, 'latin1') : '';
   });

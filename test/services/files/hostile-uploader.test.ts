@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { LineError } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
-import { decodeFailure } from '../../../src/services/files/messages.ts';
+import { decodeFailure, decodePath } from '../../../src/services/files/messages.ts';
 import { snapshot } from '../../node/files/scene.ts';
 import { type Changed, serveChanges } from './changed.ts';
 import {
@@ -57,7 +57,7 @@ async function put({ client }: Changed, path = ''): Promise<Outcome> {
     for (;;) {
       const message = await channel.readMessage();
       if (message['t'] === 'summary') return { failures, ended: undefined };
-      if (message['type'] === 'failed') failures.push(`${message['path']} ${decodeFailure(message).code}`);
+      if (message['type'] === 'failed') failures.push(`${decodePath(message)} ${decodeFailure(message).code}`);
     }
   } catch (thrown) {
     return { failures, ended: (thrown as LineError).code };
