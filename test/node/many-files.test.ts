@@ -42,7 +42,7 @@ it('has the first file before the listing is complete, and never looks far ahead
   const store: ReceiveStore = {
     stat: async () => undefined,
     open: () => Promise.reject(new Error('nothing is there')),
-    makeFolder: async () => true,
+    makeFolder: async () => 'new',
     finishFolder: nothing,
     makeLink: nothing,
     partialBytes: async () => 0,
@@ -51,6 +51,7 @@ it('has the first file before the listing is complete, and never looks far ahead
       keptBytes: 0,
       truncate: nothing,
       write: nothing,
+      writeZeros: nothing,
       read: async () => 0,
       commit: nothing,
       keep: nothing,

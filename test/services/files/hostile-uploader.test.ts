@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { LineError } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
-import { decodeFailure, decodePath } from '../../../src/services/files/messages.ts';
+import { decodeEvents } from '../../../src/services/files/receiving/events.ts';
 import { snapshot } from '../../node/files/scene.ts';
 import { type Changed, serveChanges } from './changed.ts';
 import {
@@ -57,7 +57,9 @@ async function put({ client }: Changed, path = ''): Promise<Outcome> {
     for (;;) {
       const message = await channel.readMessage();
       if (message['t'] === 'summary') return { failures, ended: undefined };
-      if (message['type'] === 'failed') failures.push(`${decodePath(message)} ${decodeFailure(message).code}`);
+      for (const event of decodeEvents(message)) {
+        if (event.type === 'failed') failures.push(`${event.path} ${event.error.code}`);
+      }
     }
   } catch (thrown) {
     return { failures, ended: (thrown as LineError).code };
@@ -178,7 +180,9 @@ describe('R-F1 an uploader that lists', () => {
     });
     const channel = client.open('files.put', { path: 'many', offer: 'any', policy: 'refuse' });
     let finished = 0;
-    while (finished < 500) if ((await channel.readMessage())['type'] === 'finished') finished += 1;
+    while (finished < 500) {
+      finished += decodeEvents(await channel.readMessage()).filter(({ type }) => type === 'finished').length;
+    }
     expect(listed - finished).toBeLessThan(60_000);
     channel.reset();
     await expect
