@@ -131,7 +131,12 @@ async function put({ to }: World, path: string, { conflict, checksum, fsync }: O
   const request = { ...pathFields(path), offer: 'any', policy: conflict, checksum, fsync };
   const channel = to.client.open('files.put', request);
   try {
-    for (;;) if ((await channel.readMessage())['t'] === 'summary') return;
+    for (;;) {
+      const message = await channel.readMessage();
+      if (message['t'] === 'summary') return;
+      // Of all that can be answered the most.
+      if (message['t'] === 'conflict') await channel.send({ t: 'answer', id: message['id'], policy: 'force' });
+    }
   } finally {
     channel.reset();
   }
