@@ -53,9 +53,8 @@ export async function syncToRemote(
   options: SyncOptions,
 ): Promise<SyncSummary> {
   const { to } = request;
-  const offered = ({ exclude }: SyncOptions): ReadStore =>
-    exclude === undefined ? store : new FilteredStore(store, exclude);
-  const source = localSide(offered(options), '', options, options.copyLinks);
+  const offered = options.exclude === undefined ? store : new FilteredStore(store, options.exclude);
+  const source = localSide(offered, '', options, options.copyLinks);
   const target = remoteSide(new FilesClient(line), to, options);
   if (options.dryRun === true) return planSync(source, target, options);
   const changes = new TypeChanges(target, to, options);
