@@ -44,6 +44,7 @@ it('has the first file before the listing is complete, and never looks far ahead
     open: () => Promise.reject(new Error('nothing is there')),
     makeFolder: async () => 'new',
     finishFolder: nothing,
+    setAttributes: nothing,
     makeLink: nothing,
     partialBytes: async () => 0,
     move: nothing,
