@@ -8,6 +8,7 @@ import { ReceiveRoot } from '../../src/node/files/receive-root.ts';
 import { decodeName } from '../../src/protocol/bytes/text.ts';
 import { checkLinkTarget, checkPath } from '../../src/services/files/names.ts';
 import { makeScene, readAll, type Scene, SECRET, snapshot, WALKS } from '../node/files/scene.ts';
+import { HOSTILE_NAMES } from '../support/hostile-names.ts';
 
 const numRuns = Number(process.env['POSTERN_PROPERTY_RUNS'] ?? 150);
 
@@ -39,53 +40,9 @@ function plant(scene: Scene): void {
 }
 
 const plantedNames = ['a', 'b', 'c', 'f', 'out', 'absolute', 'absolute-file', 'up', 'in', 'chain', 'loop', 'dangling'];
-const hostileNames = [
-  '..',
-  '.',
-  '',
-  '/',
-  '\\',
-  '..\\..',
-  'C:',
-  'C:\\Windows',
-  '\\\\server\\share',
-  'a\0b',
-  'f:stream',
-  'f.',
-  'f ',
-  'CON',
-  'NUL.txt',
-  'COM1',
-  'F',
-  'A',
-  'OUT',
-  '\u00e9',
-  'e\u0301',
-  '\u212b',
-  '..%2F..',
-  '%2e%2e',
-  '\uff0e\uff0e',
-  '\u2025',
-  '\u2215etc',
-  '~',
-  '-rf',
-  '$HOME',
-  '*',
-  '\n',
-  '\u001b[2J',
-  '\u202e',
-  'n'.repeat(255),
-  'n'.repeat(256),
-  '\u00e9'.repeat(200),
-  decodeName(Uint8Array.of(0xff, 0xfe)),
-  decodeName(Uint8Array.of(0xc0, 0xae)),
-  '\udcae\udcae',
-  '\udcc3\udca9',
-  '\ud800',
-];
 const name = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom(...plantedNames, 'secret', 'folder', 'new') },
-  { weight: 3, arbitrary: fc.constantFrom(...hostileNames) },
+  { weight: 3, arbitrary: fc.constantFrom(...HOSTILE_NAMES) },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
   { weight: 1, arbitrary: fc.uint8Array({ minLength: 1, maxLength: 8 }).map(decodeName) },
 );

@@ -3,7 +3,7 @@ import { checkKills } from '../support/kill.ts';
 
 const KILLS = Number(process.env['POSTERN_KILLS'] ?? 200);
 
-it(`goes on with gets and puts after ${KILLS} kills of either side`, async () => {
+it(`goes on with gets, puts and syncs after ${KILLS} kills of either side`, async () => {
   const figures = await checkKills(KILLS, Date.now() % 1_000_000);
   console.log(JSON.stringify(figures));
   expect(figures.kills).toBeGreaterThanOrEqual(KILLS);

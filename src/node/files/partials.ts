@@ -47,7 +47,7 @@ interface FoundPartial {
   readonly name: string;
   readonly parsed: PartialName;
   readonly size: number;
-  readonly mtimeMs: number;
+  readonly stats: Stats;
   /** Whether a process that cannot be asked from here may be writing it: it can be read, and that is all. */
   readonly isForeign: boolean;
 }
@@ -58,7 +58,7 @@ interface FoundPartial {
  */
 export function findPartials(folder: Folder, name: string, place: string): FoundPartial[] {
   return partialsIn(folder, place)
-    .filter(({ parsed }) => isPartialOf(parsed, name))
+    .filter(({ parsed, stats }) => isPartialOf(parsed, name) && isOwn(stats))
     .sort((one, other) => other.size - one.size || Number(one.isForeign) - Number(other.isForeign));
 }
 
@@ -67,15 +67,22 @@ export function findPartials(folder: Folder, name: string, place: string): Found
  * A partial of any other file is somebody else's and stays (R-F9), and so does a foreign one until it has lain for a day.
  */
 export function removeSuperseded(folder: Folder, isCompleted: (name: string) => boolean, place: string): void {
-  for (const { name, parsed, mtimeMs, isForeign } of partialsIn(folder, place)) {
-    if (!isCompleted(parsed.stem) || (isForeign && Date.now() - mtimeMs < FOREIGN_QUIET_MS)) continue;
-    const file = lstatSync(folder.at(parsed.stem), { throwIfNoEntry: false });
-    if (file?.isFile()) unlinkSync(folder.at(name));
+  for (const { name, parsed, stats, isForeign } of partialsIn(folder, place)) {
+    if (!isCompleted(parsed.stem) || (isForeign && Date.now() - stats.mtimeMs < FOREIGN_QUIET_MS)) continue;
+    const whole = lstatSync(folder.at(parsed.stem), { throwIfNoEntry: false });
+    if (whole !== undefined && isSuperseded(stats, whole)) unlinkSync(folder.at(name));
   }
   folder.checkAfterUse();
 }
 
-/** Plain files of this user with one name that look like partials and that no process known to live writes. */
+/** A file of its own, or the second name of the whole one, from a process that was killed while it gave it its name. */
+function isSuperseded(partial: Stats, whole: Stats): boolean {
+  if (partial.isSymbolicLink()) return whole.isSymbolicLink();
+  const isSecondName = partial.ino === whole.ino && partial.dev === whole.dev;
+  return whole.isFile() && (isOwn(partial) || isSecondName);
+}
+
+/** Files and links of this user that look like partials and that no process known to live writes. */
 function partialsIn(folder: Folder, place: string): FoundPartial[] {
   const found: FoundPartial[] = [];
   for (const entry of readdirSync(folder.self, 'latin1')) {
@@ -84,12 +91,12 @@ function partialsIn(folder: Folder, place: string): FoundPartial[] {
     const parsed = parsePartialName(name);
     if (parsed === undefined) continue;
     const stats = lstatSync(folder.at(name), { throwIfNoEntry: false });
-    if (stats === undefined || !isOwn(stats)) continue;
+    if (stats === undefined || !isOurs(stats)) continue;
     const { writer } = parsed;
     const isElsewhere = writer?.place !== undefined && writer.place !== place;
     if (writer !== undefined && !isElsewhere && isBeingWritten(writer.pid, stats)) continue;
     const isForeign = writer !== undefined && writer.place !== place;
-    found.push({ name, parsed, size: stats.size, mtimeMs: stats.mtimeMs, isForeign });
+    found.push({ name, parsed, size: stats.size, stats, isForeign });
   }
   folder.checkAfterUse();
   return found;
@@ -184,7 +191,12 @@ function openOwn(
  * written into.
  */
 function isOwn(stats: Stats): boolean {
-  return stats.isFile() && stats.nlink === 1 && (process.getuid === undefined || stats.uid === process.getuid());
+  return stats.isFile() && stats.nlink === 1 && isOurs(stats);
+}
+
+function isOurs(stats: Stats): boolean {
+  const isPlain = stats.isFile() || stats.isSymbolicLink();
+  return isPlain && (process.getuid === undefined || stats.uid === process.getuid());
 }
 
 /**

@@ -14,9 +14,14 @@ export class UnitReader {
   #start = 0;
   #end = 0;
   #headerChecked = false;
+  /** A place that was given out and not yet reported on is the transport's: it may be written to at any moment. */
+  #isPlaceOut = false;
+  #shrinksLater = false;
 
   /** Where the transport puts the next bytes. Views handed out by `next` are dead from here on. */
   space(): Uint8Array {
+    if (this.#shrinksLater) this.#makeSmall();
+    this.#isPlaceOut = true;
     this.#moveToFront();
     const needed = this.#unitLength() ?? RECORD_HEADER_BYTES;
     if (needed + RECORD_HEADER_BYTES > this.#buffer.length) this.#grow(needed + RECORD_HEADER_BYTES);
@@ -26,6 +31,7 @@ export class UnitReader {
 
   /** `byteLength` bytes were put into `space()`. */
   received(byteLength: number): void {
+    this.#isPlaceOut = false;
     this.#end += byteLength;
   }
 
@@ -53,8 +59,17 @@ export class UnitReader {
     return this.#end - this.#start;
   }
 
-  /** Gives a large buffer back while nothing is under way, so that an idle line stays small. */
+  /**
+   * Gives a large buffer back while nothing is under way, so that an idle line stays small; at the next `space()`, if the
+   * transport still has a place in it.
+   */
   shrink(): void {
+    if (this.#isPlaceOut) this.#shrinksLater = true;
+    else this.#makeSmall();
+  }
+
+  #makeSmall(): void {
+    this.#shrinksLater = false;
     if (this.pendingBytes > 0 || this.#buffer.length <= SMALL_BUFFER_BYTES) return;
     this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
     this.#start = 0;

@@ -94,6 +94,20 @@ describe('R-A12: lengths', () => {
     expect(peer.target.bytesOf.get(1)).toBe(120 * KiB);
   });
 
+  it('shrinking while the transport holds a place, as a TCP socket that was dialled always does, loses nothing', () => {
+    const peer = HostilePeer.client();
+    peer.send(settingsFrame(), openFrame(1));
+    peer.send(dataFrame(1, 60 * KiB));
+    const { endpoint } = peer.target;
+    const record = peer.seal(dataFrame(1, 100));
+    const place = endpoint.space();
+    endpoint.shrink();
+    place.set(record);
+    endpoint.received(record.length);
+    expect(peer.target.bytesOf.get(1)).toBe(60 * KiB + 100);
+    expect(endpoint.space().buffer.byteLength).toBe(32 * KiB);
+  });
+
   it('shrinking in the middle of a record loses nothing', () => {
     const peer = HostilePeer.client();
     peer.send(settingsFrame(), openFrame(1));

@@ -29,9 +29,11 @@ describe('the list of a file’s chunks', () => {
         for (let at = 0; at < bytes.length; at += pieceBytes) list.take(bytes.subarray(at, at + pieceBytes));
         list.finish();
         expect(list.count).toBe(6);
-        expect([...list.withTag(tags[0]!)]).toEqual([0, 2, 4]);
-        expect([...list.withTag(tags[1]!)]).toEqual([1, 5]);
-        expect([...list.withTag(new Uint8Array(16))]).toEqual([]);
+        expect([...list.takeWithTag(tags[0]!)]).toEqual([0, 2, 4]);
+        expect([...list.takeWithTag(tags[1]!)]).toEqual([1, 5]);
+        expect([...list.takeWithTag(new Uint8Array(16))]).toEqual([]);
+        // A second time they have been found already.
+        expect([...list.takeWithTag(tags[0]!)]).toEqual([]);
         expect(list.lengthOf(3)).toBe(10_000);
         expect(list.hasTag(3, tags[3]!)).toBe(true);
         expect(list.hasTag(3, tags[2]!)).toBe(false);

@@ -103,6 +103,34 @@ describe('a partial that nobody writes is gone on with', () => {
     expect(readdirSync(got('d')).sort()).toEqual(['small', 'theirs', 'theirs.0-00000000.postern-part']);
   });
 
+  test('what a process left that was killed while it gave a file or a link its name is cleared away', async () => {
+    const { at, got, get } = await setUp();
+    mkdirSync(at('d'));
+    writeFileSync(at('d/file'), 'whole');
+    symlinkSync('file', at('d/link'));
+    await get('d', 'd');
+    linkSync(got('d/file'), got('d/file.0-00000000.postern-part'));
+    symlinkSync('file', got('d/link.0-00000000.postern-part'));
+    const { summary } = await get('d', 'd');
+    expect(summary).toMatchObject({ identical: 2, failed: 0 });
+    expect(readdirSync(got('d')).sort()).toEqual(['file', 'link']);
+    expect(statSync(got('d/file')).nlink).toBe(1);
+  });
+
+  test('R-F9 a second name of a file that is replaced is not gone on with', async () => {
+    const { at, got, get } = await setUp();
+    const before = randomBytes(SIZE);
+    writeFileSync(at('f'), randomBytes(SIZE));
+    writeFileSync(got('f'), before);
+    linkSync(got('f'), got('kept'));
+    linkSync(got('f'), got('f.0-00000000.postern-part'));
+    const result = await get('f', 'f', { conflict: 'force', delta: false });
+    expect(result.failures).toEqual([]);
+    expect(sumOf(result, 'kept')).toBe(0);
+    expect(readFileSync(got('kept')).equals(before)).toBe(true);
+    expect(readFileSync(got('f')).equals(readFileSync(at('f')))).toBe(true);
+  });
+
   test('of a name as long as names can be', async () => {
     const { at, got, get } = await setUp();
     const name = 'ü'.repeat(127);

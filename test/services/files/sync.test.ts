@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { excluder } from '../../../src/services/files/exclude.ts';
@@ -39,6 +39,20 @@ describe.each(DIRECTIONS)('syncing %s', direction => {
     expect(summary).toMatchObject({ failed: 0, removed: 601 + 9 });
     expect(namesBelow(target)).toEqual(namesBelow(source));
     expect(existsSync(join(target, '../outside/file'))).toBe(true);
+  });
+
+  test('folders keep the times of the source though something was removed in them', async () => {
+    const { source, target, sync } = await makeSync(direction);
+    fill(source, { 'a/b/keep': '1', 'a/file': '2', 'left/out': '3' });
+    fill(target, { 'a/b/gone': '', 'a/gone/too': '', 'left/out': '4' });
+    for (const folder of ['a/b', 'a', 'left']) utimesSync(join(source, folder), 1_500_000_000, 1_500_000_000.25);
+    utimesSync(join(target, 'left'), 1, 1);
+    const { summary, events } = await sync({ delete: true, exclude: excluder(['left/']) });
+    expect(summary).toMatchObject({ received: 2, failed: 0, removed: 3 });
+    expect(events.filter(({ type }) => type === 'counted')).toHaveLength(1);
+    for (const folder of ['a/b', 'a']) expect(statSync(join(target, folder)).mtimeMs).toBe(1_500_000_000_250);
+    expect(statSync(join(target, 'left')).mtimeMs).toBe(1000);
+    expect(readFileSync(join(target, 'left/out'), 'utf8')).toBe('4');
   });
 
   test('what is excluded is neither transferred nor removed, nor are partials', async () => {

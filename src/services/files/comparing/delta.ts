@@ -41,7 +41,7 @@ export async function findInOldVersion(
   for await (const { bytes } of chunksOf(old, old.entry.size, averageBytes)) {
     // The short end of a file could be guessed by a sender that sees what is asked for; it costs little to fetch.
     if (bytes.length <= minChunkBytes(averageBytes)) continue;
-    for (const chunk of list.withTag(mac(bytes))) {
+    for (const chunk of list.takeWithTag(mac(bytes))) {
       if (isHere[chunk] === 1 || list.lengthOf(chunk) !== bytes.length) continue;
       await file.write(bytes, offsets[chunk]!);
       isHere[chunk] = 1;

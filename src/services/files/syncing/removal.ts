@@ -1,5 +1,5 @@
 import { abortError, toLineError } from '../../../line/abort.ts';
-import type { Entry, Problem } from '../entry.ts';
+import type { Entry, Excluder, Problem } from '../entry.ts';
 import { isLeftOut, isPartial } from '../exclude.ts';
 import type { DownloadSummary } from '../receiving/download.ts';
 import { foldPath } from './fold.ts';
@@ -18,18 +18,28 @@ export interface RemovalSummary {
  * A target that shows `readme` where the source has `Readme` is either a disk that takes both for one, and then it is the
  * file that was just written, or it has a `readme` besides. Which, is known once the whole target has been listed: does it
  * show `Readme` too? So what folds to a name of the source waits for a second round.
+ *
+ * Removing changes the times of the folders above. `transferFolders` is to transfer once more what is not hidden: those.
  */
 export class Removal {
   readonly #remove: (path: string) => Promise<void>;
+  readonly #transferFolders: (hidden: Excluder) => Promise<DownloadSummary>;
   readonly #options: SyncOptions;
+  /** Those above what was removed. */
+  readonly #touchedFolders = new PathSet();
   /** The folders above the present place that are to go. */
   readonly #folders: { readonly path: string; keep: boolean }[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #removed = 0;
   #failed = 0;
 
-  constructor(remove: (path: string) => Promise<void>, options: SyncOptions) {
+  constructor(
+    remove: (path: string) => Promise<void>,
+    transferFolders: (hidden: Excluder) => Promise<DownloadSummary>,
+    options: SyncOptions,
+  ) {
     this.#remove = remove;
+    this.#transferFolders = transferFolders;
     this.#options = options;
   }
 
@@ -61,6 +71,10 @@ export class Removal {
         target,
         path => !present.has(path) && present.hasOneTwin(path) && shown.has(foldPath(path)),
       );
+    }
+    if (this.#removed > 0) {
+      const hidden: Excluder = (path, isFolder) => !isFolder || !this.#touchedFolders.has(path);
+      this.#failed += (await this.#transferFolders(hidden)).failed;
     }
     return { removed: this.#removed, failed: this.#failed };
   }
@@ -114,6 +128,9 @@ export class Removal {
     try {
       await this.#remove(path);
       this.#removed += 1;
+      for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+        this.#touchedFolders.add(path.slice(0, slash));
+      }
       this.#options.onEvent?.({ type: 'removed', path });
     } catch (thrown) {
       this.#fail(path, thrown);

@@ -2,7 +2,7 @@ import { LineError } from '../../../errors.ts';
 import type { Line } from '../../../line/line.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Excluder, Problem } from '../entry.ts';
-import { FilteredStore } from '../exclude.ts';
+import { FilteredStore, isLeftOut } from '../exclude.ts';
 import { hashFile, type MakeSha256 } from '../hash.ts';
 import { FilesClient } from '../reading/client.ts';
 import type { Offers } from '../reading/offers.ts';
@@ -40,7 +40,11 @@ export async function syncFromRemote(
     ...transferOptions(options, changes),
     exclude: options.exclude,
   });
-  const removal = new Removal(path => local.write.remove(join(to, path), { recursive: false }), options);
+  const removal = new Removal(
+    path => local.write.remove(join(to, path), { recursive: false }),
+    hidden => download(files, local.write, request, { ...transferOptions(options, undefined), exclude: hidden }),
+    options,
+  );
   return totals(summary, changes, await removal.run(source, target, summary));
 }
 
@@ -59,7 +63,11 @@ export async function syncToRemote(
   if (options.dryRun === true) return planSync(source, target, options);
   const changes = new TypeChanges(target, to, options);
   const summary = await upload(line, offers, offered, request, transferOptions(options, changes));
-  const removal = new Removal(path => removeRemote(line, join(to, path)), options);
+  const removal = new Removal(
+    path => removeRemote(line, join(to, path)),
+    hidden => upload(line, offers, listedWithout(offered, hidden), request, transferOptions(options, undefined)),
+    options,
+  );
   return totals(summary, changes, await removal.run(source, target, summary));
 }
 
@@ -111,7 +119,19 @@ export interface SyncSide {
   sha256(path: string): Promise<Uint8Array>;
 }
 
-function transferOptions(options: SyncOptions, changes: TypeChanges) {
+/** Lists less than there is. Unlike what is left out, what it does not list may still be what a link leads to. */
+function listedWithout(store: ReadStore, hidden: Excluder): ReadStore {
+  return {
+    stat: (path, options) => store.stat(path, options),
+    open: (path, options) => store.open(path, options),
+    async *list(path, options) {
+      for await (const batch of store.list(path, options)) yield batch.filter(item => !isLeftOut(hidden, item));
+    },
+  };
+}
+
+/** Without `changes` nothing gives way any more, and only failures are told of. */
+function transferOptions(options: SyncOptions, changes: TypeChanges | undefined) {
   const { checksum, fsync, compressor, copyLinks, makeSha256, signal, onEvent } = options;
   return {
     conflict: 'force' as const,
@@ -121,10 +141,10 @@ function transferOptions(options: SyncOptions, changes: TypeChanges) {
     copyLinks,
     makeSha256,
     signal,
-    onTypeChange: (conflict: Conflict) => changes.givesWay(conflict),
+    onTypeChange: changes === undefined ? undefined : (conflict: Conflict) => changes.givesWay(conflict),
     onEvent: (event: TransferEvent) => {
-      changes.hear(event);
-      onEvent?.(event);
+      changes?.hear(event);
+      if (changes !== undefined || event.type === 'failed') onEvent?.(event);
     },
   };
 }
