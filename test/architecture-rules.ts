@@ -131,6 +131,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },
   {
+    // Runs while the entry is still being loaded, and needs this one file of it.
+    files: 'cli/head-start.ts',
+    may: ['node/stretched-passphrase.ts'],
+    reason: 'the head start is for what takes as long as loading the command',
+  },
+  {
     files: 'cli/',
     may: ['index.ts', 'node/index.ts', 'node:', 'npm:'],
     reason: 'the command is a user of the entries: what it cannot do, no user can',

@@ -1,5 +1,7 @@
 import { isatty } from 'node:tty';
+import type { StretchedPassphrase } from '../node/index.ts';
 import type { Phase } from './exit-status.ts';
+import type { HeadStart } from './head-start.ts';
 import { type ColorChoice, type StreamStyle, streamStyle } from './terminal/colors.ts';
 import { escapeJson, escapeText } from './terminal/escape.ts';
 import type { ProgressChoice, ProgressDisplay } from './terminal/progress-display.ts';
@@ -24,6 +26,7 @@ export class CommandContext {
   readonly options: OutputOptions;
   /** From POSTERN_PASSWORD, which is gone from the environment. */
   readonly passphraseFromEnvironment: string | undefined;
+  readonly headStart: HeadStart | undefined;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly stdout: StreamStyle;
@@ -40,14 +43,20 @@ export class CommandContext {
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
   /** What was asked or read once, for the next time it is needed; by `HOST:PORT`, or `''` for every host. */
-  readonly passphrases = new Map<string, string>();
+  readonly passphrases = new Map<string, StretchedPassphrase>();
   /** Told while a question stands on the terminal. */
   #held: string[] | undefined;
   #status: (() => void) | undefined;
   readonly #cleanups: (() => void)[] = [];
 
-  constructor(options: OutputOptions, passphraseFromEnvironment: string | undefined, signal: AbortSignal) {
+  constructor(
+    options: OutputOptions,
+    passphraseFromEnvironment: string | undefined,
+    signal: AbortSignal,
+    headStart?: HeadStart,
+  ) {
     this.options = options;
+    this.headStart = headStart;
     this.passphraseFromEnvironment = passphraseFromEnvironment;
     this.signal = signal;
     this.stdout = streamStyle(process.stdout, process.env, options.color);

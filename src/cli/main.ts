@@ -2,5 +2,8 @@
 // Before anything else is loaded: without a handler of ours Node answers SIGUSR1 by opening its debugger.
 process.on('SIGUSR1', () => {});
 
+const args = process.argv.slice(2);
+const { headStart } = await import('./head-start.ts');
+const started = headStart(args, process.env);
 const { runCommand } = await import('./run.ts');
-await runCommand(process.argv.slice(2));
+await runCommand(args, started);

@@ -3,6 +3,7 @@ import { LineError } from '../errors.ts';
 import { CommandContext, type OutputOptions } from './context.ts';
 import { EXIT, exitStatusOfSignal } from './exit-status.ts';
 import { describeFailure } from './failure.ts';
+import type { HeadStart } from './head-start.ts';
 import { buildProgram } from './program.ts';
 import { takePassphrase } from './secrets.ts';
 import { explainUsage, orderArguments, seeHelp } from './usage.ts';
@@ -14,14 +15,14 @@ import { explainUsage, orderArguments, seeHelp } from './usage.ts';
  *   2. Commander parses (usage.ts puts its complaints into our words) and runs one command of program.ts, which gets a `CommandContext`.
  *   3. Whatever is thrown becomes lines on stderr and a status (failure.ts, exit-status.ts).
  */
-export async function runCommand(args: readonly string[]): Promise<void> {
+export async function runCommand(args: readonly string[], started?: HeadStart): Promise<void> {
   const passphrase = takePassphrase(process.env);
   const stop = new AbortController();
   let context: CommandContext | undefined;
   const signalled = handleSignals(stop, () => context);
   handleFailedWrites(() => context);
   const program = buildProgram((options: OutputOptions) => {
-    context = new CommandContext(options, passphrase, stop.signal);
+    context = new CommandContext(options, passphrase, stop.signal, started);
     return context;
   });
   const ordered = orderArguments(args);

@@ -4,11 +4,11 @@ import { abortError } from '../line/abort.ts';
 import type { Channel } from '../line/channel.ts';
 import { type ConnectedLine, openLine } from '../line/connect.ts';
 import type { Line } from '../line/line.ts';
-import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import { nodeCrypto } from './crypto.ts';
 import { keepFreedMemory } from './memory.ts';
 import { type Install, thisInstall } from './state/install.ts';
 import { fingerprint } from './state/public-key.ts';
+import { StretchedPassphrase } from './stretched-passphrase.ts';
 import { dialTcp } from './transports/tcp.ts';
 
 /** The port that postern serves on unless told otherwise, TCP and UDP. */
@@ -22,7 +22,7 @@ export const DEFAULT_PORT = 7678;
  * sense.
  */
 export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
-  const { host, port = DEFAULT_PORT, realm = '', install = thisInstall() } = options;
+  const { host, port = DEFAULT_PORT, install = thisInstall() } = options;
   keepFreedMemory();
   const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -31,10 +31,18 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   if (!(timeoutMs > 0 && timeoutMs <= MAX_CONNECT_TIMEOUT_MS)) {
     throw new LineError('USAGE', 'connectTimeoutMs is more than 0 and at most 24 days');
   }
+  const stretched =
+    typeof options.passphrase === 'string'
+      ? new StretchedPassphrase(options.passphrase, options.realm)
+      : options.passphrase;
+  const { realm } = stretched;
+  if (options.realm !== undefined && options.realm !== realm) {
+    throw new LineError('USAGE', 'the passphrase was stretched for another realm');
+  }
   const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const [prs, staticKey, pin] = await Promise.all([
-    stretchPassphrase(nodeCrypto, options.passphrase, realm),
+    stretched.prs,
     install.deviceKey(),
     install.pins.lookup(host, port),
   ]);
@@ -67,7 +75,8 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
 export interface ConnectOptions {
   readonly host: string;
   readonly port?: number | undefined;
-  readonly passphrase: string;
+  /** The text, or what has been made of it for this realm before. */
+  readonly passphrase: string | StretchedPassphrase;
   /** Which of the server's passphrases it is; the usual one is `''`. */
   readonly realm?: string | undefined;
   /** Whose keys and pins; default those of this user. */

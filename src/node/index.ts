@@ -12,4 +12,5 @@ export { type StateFolders, stateFolders } from './state/folders.ts';
 export { type Install, type Pins, temporaryInstall, thisInstall } from './state/install.ts';
 export { KnownPeers, type PinnedPeer } from './state/known-peers.ts';
 export { fingerprint, publicKeyText } from './state/public-key.ts';
+export { StretchedPassphrase } from './stretched-passphrase.ts';
 export { acceptedTcp, dialTcp } from './transports/tcp.ts';

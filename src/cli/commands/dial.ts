@@ -5,6 +5,7 @@ import {
   LineError,
   type Permission,
   readConfig,
+  StretchedPassphrase,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { formatHost, parseRemote, type RemotePlace } from '../place.ts';
@@ -70,7 +71,7 @@ async function passphraseFor(
   context: CommandContext,
   { host, port }: Pick<RemotePlace, 'host' | 'port'>,
   options: DialOptions,
-): Promise<string> {
+): Promise<StretchedPassphrase> {
   const isGiven = options.passwordFile !== undefined || context.passphraseFromEnvironment !== undefined;
   const key = isGiven ? '' : `${formatHost(host)}:${port}`;
   const kept = context.passphrases.get(key);
@@ -82,8 +83,10 @@ async function passphraseFor(
     noInput: context.options.input === false,
     signal: context.signal,
   });
-  context.passphrases.set(key, text);
-  return text;
+  const started = context.headStart;
+  const stretched = started?.text === text ? started.stretched : new StretchedPassphrase(text);
+  context.passphrases.set(key, stretched);
+  return stretched;
 }
 
 /** Throws `FORBIDDEN` for what the login does not allow, before anything is asked or sent. */

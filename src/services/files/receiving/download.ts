@@ -110,7 +110,7 @@ type Step =
       readonly way: 'plain' | 'resume' | 'delta';
     }
   /** Without an entry its time and mode are not ours to set. */
-  | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined };
+  | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined; readonly isNew: boolean };
 
 /**
  * What is known of a file's place before it is looked at: `free`, because its folder has just been made; `unchanged`, because
@@ -197,7 +197,7 @@ class Download {
     if (root.type === 'folder') await this.#planFolder(root);
     else if (root.type === 'file') {
       await this.#attempt(to, () => this.#planItem(root, from, to));
-      await this.#leaveLater({ to: to.slice(0, Math.max(0, to.lastIndexOf('/'))), entry: undefined });
+      await this.#leaveLater({ to: to.slice(0, Math.max(0, to.lastIndexOf('/'))), entry: undefined, isNew: false });
     } else throw new LineError('NOT_A_FILE', 'neither a file nor a folder');
     this.#fetcher.noMoreWants();
     this.#emit({ type: 'counted' });
@@ -249,8 +249,8 @@ class Download {
     }
   }
 
-  async #leaveLater({ to, entry }: { readonly to: string; readonly entry: Entry | undefined }): Promise<void> {
-    await this.#steps.give({ kind: 'leave-folder', to, entry });
+  async #leaveLater({ to, entry, isNew }: Omit<OpenFolder, 'path'>): Promise<void> {
+    await this.#steps.give({ kind: 'leave-folder', to, entry, isNew });
   }
 
   async #makeFolder(path: string, to: string, entry: Entry): Promise<OpenFolder> {
@@ -339,15 +339,16 @@ class Download {
       }
       await this.#putArrived();
       if (step.kind === 'file') await this.#completeFile(step);
-      else await this.#leaveFolder(step.to, step.entry);
+      else await this.#leaveFolder(step);
     }
     // The host's END: nothing came that was not asked for, and the line was there until the last.
     await this.#fetcher.next();
   }
 
-  async #leaveFolder(to: string, entry: Entry | undefined): Promise<void> {
+  async #leaveFolder({ to, entry, isNew }: Step & { kind: 'leave-folder' }): Promise<void> {
     try {
-      await this.#store.clearPartials?.(to, name => this.#completed.has(join(to, name)));
+      // No earlier session can have left anything in a folder that this one has made.
+      if (!isNew) await this.#store.clearPartials?.(to, name => this.#completed.has(join(to, name)));
     } catch {
       // What cannot be cleared away only takes up room, and the folder may be gone or never have been made.
     }
@@ -577,7 +578,7 @@ function changed(): LineError {
   return new LineError('CHANGED', 'the file changed after it was listed');
 }
 
-const MAX_STEPS_AHEAD = 256;
+const MAX_STEPS_AHEAD = 1024;
 const USELESS_AFTER: ReadonlySet<string> = new Set(['CHANGED', 'MISMATCH', 'EXISTS']);
 const MAX_COMPLETED_REMEMBERED = 100_000;
 const MAX_RANGES_AHEAD = 64;

@@ -19,7 +19,11 @@ export class Glance {
   }
 
   /** Whether the file at `batch[at]`, directly in `folder`, is there with the same size, time and mode. */
-  async isUnchanged(batch: Listed, at: number, folder: { readonly path: string; readonly to: string }): Promise<boolean> {
+  async isUnchanged(
+    batch: Listed,
+    at: number,
+    folder: { readonly path: string; readonly to: string },
+  ): Promise<boolean> {
     if (this.#store.statAll === undefined) return false;
     if (batch !== this.#batch) {
       this.#batch = batch;
