@@ -11,6 +11,7 @@ import { makeSha256, serveFolder } from '../../src/node/files/folder-service.ts'
 import { ReceiveRoot } from '../../src/node/files/receive-root.ts';
 import { type ListenOptions, listen, type Server } from '../../src/node/listen.ts';
 import { type Install, temporaryInstall } from '../../src/node/state/install.ts';
+import { StretchedPassphrase } from '../../src/node/stretched-passphrase.ts';
 import { FilesClient } from '../../src/services/files/reading/client.ts';
 import { download } from '../../src/services/files/receiving/download.ts';
 import { collect, makeScene, openDescriptors, type Scene } from './files/scene.ts';
@@ -135,6 +136,21 @@ describe('logging in over TCP', () => {
     await expect(dial(server, guest)).rejects.toEqual(code('GONE'));
     await (await dial(server)).line.ping();
     expect(realms).toEqual(['guest', '']);
+  });
+
+  test('a passphrase that was stretched before opens as many lines as are wanted, in its realm alone', async () => {
+    const server = await serve({
+      passphrase: [
+        { text: PASSPHRASE, generated: true },
+        { text: PASSPHRASE, generated: true, realm: 'other' },
+      ],
+    });
+    const passphrase = new StretchedPassphrase(PASSPHRASE, 'other');
+    for (let line = 0; line < 2; line += 1) await dial(server, { passphrase });
+    await dial(server, { passphrase, realm: 'other' });
+    await expect(dial(server, { passphrase, realm: '' })).rejects.toEqual(code('USAGE'));
+    await expect(dial(server, { passphrase: new StretchedPassphrase('wrong') })).rejects.toEqual(code('AUTH'));
+    await expect(dial(server, { passphrase: new StretchedPassphrase('') })).rejects.toEqual(code('USAGE'));
   });
 
   test('R-A14 an empty passphrase, none at all and two of one realm are refused before anything listens', async () => {
