@@ -7,6 +7,7 @@ export { type FolderService, makeOffers, makeSha256, openOffer, serveFolder } fr
 export { ReadRoot } from './files/read-root.ts';
 export { ReceiveRoot } from './files/receive-root.ts';
 export { type ListenOptions, listen, type Passphrase, type Server } from './listen.ts';
+export { keepHeapSmall } from './memory.ts';
 export { type Config, readConfig } from './state/config.ts';
 export { type StateFolders, stateFolders } from './state/folders.ts';
 export { type Install, type Pins, temporaryInstall, thisInstall } from './state/install.ts';

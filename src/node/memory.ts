@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { MessageChannel } from 'node:worker_threads';
 
 /**
@@ -24,6 +25,14 @@ export function releaseMemory(bytes: Uint8Array): void {
  */
 export function keepFreedMemory(): void {
   releaseMemory(new Uint8Array(16 * 1024 * 1024));
+}
+
+/**
+ * From now on the heap is collected before it has grown by much: some tenths more of CPU time, and in a tree of a million
+ * files half of the memory. For a program of its own, such as the command; it cannot be taken back.
+ */
+export function keepHeapSmall(): void {
+  setFlagsFromString('--optimize-for-size');
 }
 
 const LARGE_BYTES = 256 * 1024;

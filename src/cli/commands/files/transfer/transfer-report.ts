@@ -1,4 +1,4 @@
-import { type LineError, PathSet, type TransferEvent } from '../../../../node/index.ts';
+import { keepHeapSmall, type LineError, PathSet, type TransferEvent } from '../../../../node/index.ts';
 import type { CommandContext } from '../../../context.ts';
 import { type ExitStatus, exitStatusOf } from '../../../exit-status.ts';
 import { explainError, explainItem } from '../../../failure.ts';
@@ -137,6 +137,7 @@ export class TransferReport {
         if (this.#total.isFinal || this.#before.found.has(event.path)) return;
         this.#total.bytes += event.size;
         this.#total.items += 1;
+        if (this.#total.items === MANY_ITEMS) keepHeapSmall();
         this.#showTotal();
         return;
       case 'started':
@@ -314,3 +315,5 @@ class Told {
 const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT']);
 const MAX_ACTIVE = 1000;
 const LARGE_BYTES = 64_000_000;
+/** From here on memory is worth more than time. */
+const MANY_ITEMS = 50_000;
