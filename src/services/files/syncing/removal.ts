@@ -16,8 +16,8 @@ export interface RemovalSummary {
  * stays and its folders with it.
  *
  * A target that shows `readme` where the source has `Readme` is either a disk that takes both for one, and then it is the
- * file that was just written, or it has a `readme` besides. Which, is known once the whole target has been listed: does it
- * show `Readme` too? So what folds to a name of the source waits for a second round.
+ * file that was just written, or it has a `readme` besides. Which, another listing of the target tells: does it show `Readme`
+ * too? So what folds to a name of the source waits for a second round.
  *
  * Removing changes the times of the folders above. `transferFolders` is to transfer once more what is not hidden: those.
  */
@@ -55,18 +55,16 @@ export class Removal {
         present.add(item.path);
       }
     }
-    const shown = new PathSet();
+    const doubtful = new PathSet();
     let isInDoubt = false;
     await this.#goThrough(target, path => {
-      if (present.has(path)) {
-        shown.add(foldPath(path));
-        return false;
-      }
-      const isTwin = present.hasTwin(path);
-      isInDoubt ||= isTwin;
-      return !isTwin;
+      if (present.has(path) || !present.hasTwin(path)) return !present.has(path);
+      doubtful.add(foldPath(path));
+      isInDoubt = true;
+      return false;
     });
     if (isInDoubt) {
+      const shown = await this.#spelledAsInSource(target, present, doubtful);
       await this.#goThrough(
         target,
         path => !present.has(path) && present.hasOneTwin(path) && shown.has(foldPath(path)),
@@ -77,6 +75,18 @@ export class Removal {
       this.#failed += (await this.#transferFolders(hidden)).failed;
     }
     return { removed: this.#removed, failed: this.#failed };
+  }
+
+  /** Of what is in doubt that which the target also has in the very spelling of the source, folded. */
+  async #spelledAsInSource(target: SyncSide, present: SourceNames, doubtful: PathSet): Promise<PathSet> {
+    const shown = new PathSet();
+    for await (const batch of target.list('')) {
+      for (const { path } of batch) {
+        const folded = foldPath(path);
+        if (doubtful.has(folded) && present.has(path)) shown.add(folded);
+      }
+    }
+    return shown;
   }
 
   async #goThrough(target: SyncSide, isToGo: (path: string) => boolean): Promise<void> {
@@ -143,18 +153,19 @@ export class Removal {
   }
 }
 
-/** The source's paths, as they are and folded. */
+/** The source's paths, as they are and folded. Of most the two are one, and held once. */
 class SourceNames {
   readonly #exact = new PathSet();
+  /** Of those that fold to something else. */
   readonly #folded = new PathSet();
   /** Folded paths that several of the source share. */
   readonly #shared = new PathSet();
 
   add(path: string): void {
     const folded = foldPath(path);
-    if (this.#folded.has(folded)) this.#shared.add(folded);
+    if (this.#hasFolded(folded)) this.#shared.add(folded);
     this.#exact.add(path);
-    this.#folded.add(folded);
+    if (folded !== path) this.#folded.add(folded);
   }
 
   has(path: string): boolean {
@@ -162,12 +173,16 @@ class SourceNames {
   }
 
   hasTwin(path: string): boolean {
-    return this.#folded.has(foldPath(path));
+    return this.#hasFolded(foldPath(path));
   }
 
   /** Of several, some may be one on the target's disk and others not: nobody can tell what such a path is, so it stays. */
   hasOneTwin(path: string): boolean {
     return this.hasTwin(path) && !this.#shared.has(foldPath(path));
+  }
+
+  #hasFolded(folded: string): boolean {
+    return this.#folded.has(folded) || this.#exact.has(folded);
   }
 }
 

@@ -40,6 +40,7 @@ export class Conflicts {
     this.#report = report;
     this.#policy = policyOf(options) ?? (context.isAttended ? 'ask' : 'refuse');
     this.signal = AbortSignal.any([context.signal, this.#stop.signal]);
+    report.mayRename = this.#policy === 'rename' || this.#policy === 'ask';
     report.replaces = options.force === true || options.update === true || options.backup === true;
   }
 

@@ -23,6 +23,8 @@ export class TransferReport {
   readonly failureStatuses = new Set<ExitStatus>();
   /** Files that are there may be replaced: what need not come of a file is then no partial of it. */
   replaces = false;
+  /** Whether a file may come under another name than it was found by: then the names of all that is found are kept. */
+  mayRename = false;
   readonly #context: CommandContext;
   readonly #label: string;
   readonly #active = new Map<string, ProgressItem>();
@@ -31,6 +33,9 @@ export class TransferReport {
   /** What has been found; once `isFinal`, all there is. */
   readonly #total = { bytes: 0, items: 0, isFinal: false };
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, removed: 0, bytes: 0 };
+  /** As it was when this machine's turn came. */
+  #totalBefore = { bytes: 0, items: 0 };
+  #isExpected = false;
   #rootsLeft = 0;
   #firstFailure: LineError | undefined;
   #lastPath = '';
@@ -91,6 +96,7 @@ export class TransferReport {
   /** All that will come is known beforehand. */
   expect(total: { readonly bytes: number; readonly items: number }): void {
     Object.assign(this.#total, total, { isFinal: true });
+    this.#isExpected = true;
     this.#showTotal();
   }
 
@@ -108,12 +114,15 @@ export class TransferReport {
     this.#active.clear();
     this.#before.add(this.#now);
     this.#now = new Told();
+    // All of it is found again, over the next line.
+    if (!this.#isExpected) Object.assign(this.#total, this.#totalBefore, { isFinal: false });
   }
 
   /** Another machine: the same names are other files. */
   startNew(): void {
     this.#now = new Told();
     this.#before = new Told();
+    this.#totalBefore = { bytes: this.#total.bytes, items: this.#total.items };
   }
 
   /** The loss of the line as a single file met it, if one did. */
@@ -133,8 +142,8 @@ export class TransferReport {
   event(event: TransferEvent): void {
     switch (event.type) {
       case 'found':
-        this.#now.found.add(event.path);
-        if (this.#total.isFinal || this.#before.found.has(event.path)) return;
+        if (this.mayRename) this.#now.found.add(event.path);
+        if (this.#total.isFinal) return;
         this.#total.bytes += event.size;
         this.#total.items += 1;
         if (this.#total.items === MANY_ITEMS) keepHeapSmall();
@@ -257,7 +266,8 @@ export class TransferReport {
     if (done.has(path) || (outcome === 'identical' && renamed.has(path))) return;
     this.#now.done.add(path);
     // Under a name that was not found it was put beside what has that name.
-    if (!this.#now.found.has(path)) this.#now.renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
+    if (this.mayRename && !this.#now.found.has(path))
+      this.#now.renamed.add(path.replace(/ \(\d+\)(?=(?:\.[^./]*)?$)/, ''));
     this.#moved += 1;
     this.#counts[outcome] += 1;
     this.#lastPath = path;
@@ -299,13 +309,13 @@ export class TransferReport {
 
 /** Paths of a transfer that were told of. */
 class Told {
+  /** Only where files may be renamed, and only over one line. */
   readonly found = new PathSet();
   readonly done = new PathSet();
   /** Names whose files were received beside them (`--rename`). */
   readonly renamed = new PathSet();
 
   add(other: Told): void {
-    this.found.addAll(other.found);
     this.done.addAll(other.done);
     this.renamed.addAll(other.renamed);
   }
