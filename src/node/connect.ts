@@ -4,6 +4,8 @@ import { abortError } from '../line/abort.ts';
 import type { Channel } from '../line/channel.ts';
 import { type ConnectedLine, openLine } from '../line/connect.ts';
 import type { Line } from '../line/line.ts';
+import { rehearse } from '../protocol/pake/passphrase.ts';
+import type { Transport } from '../transports/transport.ts';
 import { nodeCrypto } from './crypto.ts';
 import { keepFreedMemory } from './memory.ts';
 import { type Install, thisInstall } from './state/install.ts';
@@ -41,15 +43,18 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   }
   const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
-  const [prs, staticKey, pin] = await Promise.all([
-    stretched.prs,
-    install.deviceKey(),
-    install.pins.lookup(host, port),
-  ]);
-  const connected = await untilAdmitted(options, signal, async () => {
+  const reach = async (): Promise<Transport> => {
     options.onStage?.('dialling');
     const transport = await dialTcp(host, port, signal);
     options.onStage?.('reached');
+    return transport;
+  };
+  const prepared = await prepare(reach, stretched, install, { host, port });
+  const { prs, staticKey, pin } = prepared;
+  let reached = prepared.transport;
+  const connected = await untilAdmitted(options, signal, async () => {
+    const transport = reached ?? (await reach());
+    reached = undefined;
     return openLine(transport, {
       provider: nodeCrypto,
       prs,
@@ -91,6 +96,38 @@ export interface ConnectOptions {
   /** Name and version of the program, shown to the server after login. */
   readonly agent?: string | undefined;
 }
+
+/** What does not need the passphrase is done while it is stretched, the longest part of a login near by. */
+async function prepare(
+  reach: () => Promise<Transport>,
+  stretched: StretchedPassphrase,
+  install: Install,
+  { host, port }: { readonly host: string; readonly port: number },
+) {
+  const reaching = reach();
+  try {
+    const [transport, staticKey, pin] = await Promise.all([
+      reaching.then(reached => ({ reached, at: performance.now() })),
+      install.deviceKey(),
+      install.pins.lookup(host, port),
+    ]);
+    rehearse(nodeCrypto);
+    const prs = await stretched.prs;
+    const isFresh = performance.now() - transport.at < MAX_SILENCE_MS;
+    if (!isFresh) transport.reached.destroy();
+    return { prs, staticKey, pin, transport: isFresh ? transport.reached : undefined };
+  } catch (thrown) {
+    // Whatever failed first is told; a connection that nobody will use must not stay open.
+    reaching.then(
+      transport => transport.destroy(),
+      () => {},
+    );
+    throw thrown;
+  }
+}
+
+/** A server waits for HELLO longer than this; a machine that stretches so slowly dials anew. */
+const MAX_SILENCE_MS = 2_000;
 
 /** Tries again while the other side says that it is busy: what it suggests, but no longer than the signal lasts. */
 async function untilAdmitted(

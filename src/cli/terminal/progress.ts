@@ -47,6 +47,12 @@ export class Progress {
     return item;
   }
 
+  /** An item that is done as soon as it is known, of bytes that need not be moved. */
+  skip(totalBytes: number): void {
+    this.#bytes += totalBytes;
+    this.#items += 1;
+  }
+
   /** The work is complete: only now it is 100 %. A failed one is never finished. */
   finish(): void {
     this.#finishedAt ??= this.#now();

@@ -21,7 +21,7 @@ import {
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
 import { type Entry, isSameVersion } from '../../services/files/entry.ts';
-import { checkLinkTarget, checkPath, quotePath } from '../../services/files/names.ts';
+import { checkLinkTarget, checkPath, quotePath, requireName } from '../../services/files/names.ts';
 import type {
   Attributes,
   ChangeStore,
@@ -86,17 +86,22 @@ export class ReceiveRoot implements ChangeStore {
     }
   }
 
-  async statAll(paths: readonly string[]): Promise<readonly (Entry | undefined)[]> {
-    return this.#beneath.batch(() =>
-      paths.map(path => {
-        try {
-          return this.#lookAt(path);
-        } catch {
-          // `stat` will tell why.
-          return undefined;
-        }
-      }),
-    );
+  async statIn(path: string, names: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    try {
+      return this.#beneath.folder(checkPath(path, PLATFORM), { make: false }, folder =>
+        names.map(name => {
+          try {
+            requireName(name, PLATFORM);
+            return lookAt(folder, name);
+          } catch {
+            // `stat` will tell why.
+            return undefined;
+          }
+        }),
+      );
+    } catch {
+      return names.map(() => undefined);
+    }
   }
 
   async open(path: string): Promise<SourceFile> {
@@ -217,17 +222,29 @@ export class ReceiveRoot implements ChangeStore {
   }
 
   async putWhole(files: readonly WholeFile[]): Promise<readonly (LineError | undefined)[]> {
-    return this.#beneath.batch(() =>
-      files.map(file => {
-        try {
-          const names = namesBelowRoot(file.path);
-          this.#beneath.writing(names, { make: true }, (folder, name) => putWhole(folder, name, file, this.#place));
-          return undefined;
-        } catch (error) {
-          return toLineError(error, quotePath(file.path));
+    const failures: (LineError | undefined)[] = [];
+    while (failures.length < files.length) this.#putNext(files, failures);
+    return failures;
+  }
+
+  /** Files that follow each other in one folder: it is walked to once for all of them, and for each that fails. */
+  #putNext(files: readonly WholeFile[], failures: (LineError | undefined)[]): void {
+    const { path } = files[failures.length]!;
+    try {
+      const names = namesBelowRoot(path);
+      const prefix = path.slice(0, path.length - names.at(-1)!.length);
+      this.#beneath.writing(names, { make: true }, folder => {
+        for (let file = files[failures.length]; file?.path.startsWith(prefix); file = files[failures.length]) {
+          const name = file.path.slice(prefix.length);
+          if (name.includes('/')) break;
+          requireName(name, PLATFORM);
+          putWhole(folder, name, file, this.#place);
+          failures.push(undefined);
         }
-      }),
-    );
+      });
+    } catch (error) {
+      failures.push(toLineError(error, quotePath(files[failures.length]!.path)));
+    }
   }
 
   async move(from: string, to: string): Promise<void> {
@@ -299,14 +316,7 @@ export class ReceiveRoot implements ChangeStore {
   #lookAt(path: string): Entry | undefined {
     const names = checkPath(path, PLATFORM);
     if (names.length === 0) return this.#beneath.reading(names, found => entryOf('', found.stats));
-    return this.#beneath.writing(names, { make: false }, (folder, name) => {
-      const place = folder.at(name);
-      // Most often nothing is there, and an error for each new file would cost more than all the rest.
-      const stats = lstatSync(place, { throwIfNoEntry: false });
-      const entry = stats && entryOf('', stats, stats.isSymbolicLink() ? readLink(place) : undefined);
-      folder.checkAfterUse();
-      return entry;
-    });
+    return this.#beneath.writing(names, { make: false }, lookAt);
   }
 }
 
@@ -500,6 +510,15 @@ class PartialFile implements ReceivingFile {
       throw toLineError(error, this.#what);
     }
   }
+}
+
+function lookAt(folder: Folder, name: string): Entry | undefined {
+  const place = folder.at(name);
+  // Most often nothing is there, and an error for each new file would cost more than all the rest.
+  const stats = lstatSync(place, { throwIfNoEntry: false });
+  const entry = stats && entryOf('', stats, stats.isSymbolicLink() ? readLink(place) : undefined);
+  folder.checkAfterUse();
+  return entry;
 }
 
 /** False if something of this name, be it a folder or not, is there. */

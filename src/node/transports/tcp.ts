@@ -22,6 +22,8 @@ export function dialTcp(host: string, port: number, signal?: AbortSignal): Promi
     });
     socket.once('connect', () => {
       stopListening();
+      // Until `start` nobody would hear what comes, nor the end.
+      socket.pause();
       socket.removeAllListeners('error');
       resolve(new TcpTransport(socket, reading));
     });

@@ -3,7 +3,7 @@ import { encodeAscii, encodeUtf8 } from '../bytes/text.ts';
 import { concatBytes } from '../bytes/writer.ts';
 import { extract, kdf } from '../crypto/kdf.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import { lvCat } from './cpace.ts';
+import { cpaceShare, lvCat } from './cpace.ts';
 
 /**
  * What a passphrase becomes: the password of CPace (PRS) before, and the pre-shared key of Noise after it
@@ -33,6 +33,16 @@ export function preparePassphrase(passphrase: string): string {
 /** The CI: the two ends by role, and the realm. */
 export function channelIdentifier(realm: string): Uint8Array {
   return lvCat(encodeAscii('line1 client'), encodeAscii('line1 server'), encodeUtf8(realm));
+}
+
+/**
+ * Makes a share that nobody uses: the first one of a process takes ten times as long as the next, because its code is
+ * still to be compiled. For whoever has to wait anyhow, as for `stretchPassphrase`.
+ */
+export function rehearse(provider: CryptoProvider): void {
+  const unused = new Uint8Array(32);
+  const inputs = { password: unused, channelIdentifier: channelIdentifier(''), sessionId: unused };
+  cpaceShare(provider, inputs, provider.generateKeyPair().privateKey);
 }
 
 /** The pre-shared key that Noise mixes into its third message, from the session key of CPace and HELLO's nonce. */

@@ -14,6 +14,7 @@ export const MAX_PATH_LEVELS = 128;
  */
 export function checkPath(path: string, platform: NamePlatform): readonly string[] {
   if (path === '') return [];
+  if (platform === 'posix' && PLAIN_PATH.test(path)) return path.split('/');
   if (bytesExceed(path, MAX_PATH_BYTES)) throw badName(path, `is longer than ${MAX_PATH_BYTES} bytes`);
   if (path.startsWith('/')) throw badName(path, 'is absolute');
   const names = path.split('/');
@@ -23,6 +24,17 @@ export function checkPath(path: string, platform: NamePlatform): readonly string
     if (fault !== undefined) throw badName(path, fault);
   }
   return names;
+}
+
+/** As `checkPath`, for whoever has no use for the names; the root's path is refused. */
+export function requirePathBelow(path: string, platform: NamePlatform): void {
+  if (platform === 'posix' && PLAIN_PATH.test(path)) return;
+  if (checkPath(path, platform).length === 0) throw new LineError('BAD_NAME', 'a path without a name');
+}
+
+/** The one name that a path consists of, or `BAD_NAME`. */
+export function requireName(name: string, platform: NamePlatform): void {
+  if (checkPath(name, platform).length !== 1) throw badName(name, 'is not one name');
 }
 
 /**
@@ -102,6 +114,12 @@ function bytesExceed(text: string, limit: number): boolean {
 function badName(path: string, fault: string): LineError {
   return new LineError('BAD_NAME', `${quotePath(path)} ${fault}`);
 }
+
+/**
+ * What nearly every path is, and what all rules above allow: a few short names of ASCII without control characters. One
+ * look for ten rules.
+ */
+const PLAIN_PATH = /^(?!\.{1,2}(?:\/|$))[ -.0-~]{1,255}(?:\/(?!\.{1,2}(?:\/|$))[ -.0-~]{1,255}){0,14}$/;
 
 // oxlint-disable-next-line no-control-regex -- the control characters are what is looked for
 const FORBIDDEN_ON_WINDOWS = /[\u0000-\u001f<>:"|?*\\/]/;

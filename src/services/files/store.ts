@@ -77,8 +77,11 @@ export interface SourceFile {
 export interface ReceiveStore {
   /** What is at `path`, a link as a link; `undefined` if nothing is there. */
   stat(path: string): Promise<Entry | undefined>;
-  /** As `stat` for each, in less time; `undefined` also for what cannot be looked at. A store need not have this way. */
-  statAll?(paths: readonly string[]): Promise<readonly (Entry | undefined)[]>;
+  /**
+   * As `stat` for each of these names in one folder, in less time; `undefined` also for what cannot be looked at. A store
+   * need not have this way.
+   */
+  statIn?(folder: string, names: readonly string[]): Promise<readonly (Entry | undefined)[]>;
   /** Opens an existing file for comparing. */
   open(path: string): Promise<SourceFile>;
   /** Makes the folder at `path` and those above it; one that is there already counts as made. */

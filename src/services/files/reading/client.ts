@@ -14,7 +14,7 @@ import { chunkCount, LEAF_BYTES } from '../comparing/leaves.ts';
 import { type Entry, isSameVersion, type Problem } from '../entry.ts';
 import type { MakeSha256 } from '../hash.ts';
 import { asObject, decodeEntry, decodeFailure, decodePath, encodePath, KIND } from '../messages.ts';
-import { checkPath } from '../names.ts';
+import { requirePathBelow } from '../names.ts';
 import type { ChangeWatch } from '../store.ts';
 import { type FetchedFile, Fetcher } from './fetcher.ts';
 import { receiveChanges } from './watching.ts';
@@ -248,7 +248,7 @@ function decodeListed(value: unknown): Entry | Problem {
   if (hasField(message, 'code')) return { path: decodePath(message), error: decodeFailure(message) };
   const entry = decodeEntry(message);
   try {
-    if (checkPath(entry.path, 'posix').length === 0) throw new LineError('BAD_NAME', 'an entry without a name');
+    requirePathBelow(entry.path, 'posix');
     return entry;
   } catch (thrown) {
     if (!(thrown instanceof LineError)) throw thrown;

@@ -112,11 +112,8 @@ type Step =
   /** Without an entry its time and mode are not ours to set. */
   | { readonly kind: 'leave-folder'; readonly to: string; readonly entry: Entry | undefined; readonly isNew: boolean };
 
-/**
- * What is known of a file's place before it is looked at: `free`, because its folder has just been made; `unchanged`, because
- * a glance has shown the very file there.
- */
-type Place = 'free' | 'unchanged' | 'unknown';
+/** What is known of a file's place before it is looked at: it is free because its folder has just been made. */
+type Place = 'free' | 'unknown';
 
 /** A folder whose content is being planned. */
 interface OpenFolder {
@@ -145,7 +142,7 @@ class Download {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   /** Settles when what was last told has been taken: a listener that is slow holds the transfer back. */
-  #told: Promise<void> = Promise.resolve();
+  #told: Promise<void> | undefined;
   /** Files that are there through this transfer; beyond the bound, old partials of further ones stay where they are. */
   readonly #completed = new Set<string>();
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
@@ -208,28 +205,33 @@ class Download {
     const { from, to } = this.#request;
     const open: OpenFolder[] = [];
     open.push(to === '' ? { path: '', to, entry: undefined, isNew: false } : await this.#makeFolder('', to, root));
-    const leaveUntil = async (path: string): Promise<void> => {
-      for (let last = open.at(-1); last !== undefined && !isInside(path, last.path); last = open.at(-1)) {
-        open.pop();
-        await this.#leaveLater(last);
-      }
-    };
     const glance = this.#options.checksum === true ? undefined : new Glance(this.#store);
     const followLinks = this.#options.copyLinks === true;
     for await (const batch of this.#files.list(from, { recursive: true, followLinks, signal: this.#signal })) {
-      for (const [at, item] of batch.entries()) {
+      // Of ten thousand files that have not changed none is waited for: most of what is done here for each costs less than
+      // to wait would.
+      for (let at = 0; at < batch.length; at += 1) {
+        const item = batch[at]!;
         if (this.#signal.aborted) throw abortError(this.#signal);
         // A listing of nothing but failures must not run ahead of who is told of them.
-        await this.#told;
+        if (this.#told !== undefined) await this.#heard();
         if (isLeftOut(this.#options.exclude, item)) continue;
-        await leaveUntil(item.path);
+        for (let last = open.at(-1); last !== undefined && !isInside(item.path, last.path); last = open.at(-1)) {
+          open.pop();
+          await this.#leaveLater(last);
+        }
+        const folder = open.at(-1)!;
         const target = join(to, item.path);
+        const isGlanced = glance !== undefined && !folder.isNew && !('error' in item) && item.type === 'file';
+        if (isGlanced && !glance.hasSeen(batch, at)) await glance.look(batch, at, folder);
+        if (isGlanced && glance.isUnchanged(at) && this.#isAccepted(item)) {
+          this.#count('identical', target);
+          this.#emit({ type: 'unchanged', path: target, size: item.size });
+          continue;
+        }
         await this.#attempt(target, async () => {
           if ('error' in item || item.type !== 'folder') {
-            const folder = open.at(-1)!;
-            const isUnchanged = !folder.isNew && (await glance?.isUnchanged(batch, at, folder)) === true;
-            const place = folder.isNew ? 'free' : isUnchanged ? 'unchanged' : 'unknown';
-            return this.#planItem(item, join(from, item.path), target, place);
+            return this.#planItem(item, join(from, item.path), target, folder.isNew ? 'free' : 'unknown');
           }
           this.#requireAccepted(item);
           open.push(await this.#makeFolder(item.path, target, item));
@@ -275,18 +277,18 @@ class Download {
     }
   }
 
+  #isAccepted(entry: Entry): boolean {
+    return this.#options.accept?.(entry) ?? true;
+  }
+
   #requireAccepted(entry: Entry): void {
-    if (this.#options.accept?.(entry) ?? true) return;
+    if (this.#isAccepted(entry)) return;
     throw new LineError('CHANGED', 'was not in the list that was agreed to');
   }
 
   /** With what is known of its place there is often nothing to look for. */
   async #planFile(from: string, to: string, entry: Entry, place: Place): Promise<void> {
     this.#emit({ type: 'found', path: to, size: entry.size });
-    if (place === 'unchanged') {
-      this.#finish(to, entry.size, 'identical');
-      return;
-    }
     if (place === 'free') {
       this.#fetcher.want(from);
       await this.#steps.give({ kind: 'file', from, to, entry, over: 'nothing', way: 'plain' });
@@ -331,7 +333,7 @@ class Download {
 
   async #receive(): Promise<void> {
     for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
-      await this.#told;
+      if (this.#told !== undefined) await this.#heard();
       if (step.kind === 'file' && step.way === 'plain') {
         await this.#receiveFile(step);
         if (!this.#fetcher.hasNext) await this.#putArrived();
@@ -522,7 +524,7 @@ class Download {
         writing.push(write);
         position += count;
         this.#emit({ type: 'progress', path, bytes: count });
-        await this.#told;
+        await this.#heard();
       }
     } finally {
       await Promise.allSettled(writing);
@@ -538,7 +540,7 @@ class Download {
       await file.writeZeros(count, position + done);
       done += count;
       this.#emit({ type: 'progress', path, bytes: count });
-      await this.#told;
+      await this.#heard();
       await turns.after(count);
     }
   }
@@ -558,9 +560,13 @@ class Download {
   // ── 3. Telling ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #finish(path: string, size: number, outcome: Outcome): void {
+    this.#count(outcome, path);
+    this.#emit({ type: 'finished', path, size, outcome });
+  }
+
+  #count(outcome: Outcome, path: string): void {
     this.#counts[outcome] += 1;
     if (outcome !== 'skipped' && this.#completed.size < MAX_COMPLETED_REMEMBERED) this.#completed.add(path);
-    this.#emit({ type: 'finished', path, size, outcome });
   }
 
   #fail(path: string, thrown: unknown): void {
@@ -571,6 +577,12 @@ class Download {
   #emit(event: TransferEvent): void {
     const told = this.#options.onEvent?.(event);
     if (told !== undefined) this.#told = told;
+  }
+
+  async #heard(): Promise<void> {
+    const told = this.#told;
+    await told;
+    if (told === this.#told) this.#told = undefined;
   }
 }
 
@@ -590,5 +602,5 @@ function join(folder: string, name: string): string {
 }
 
 function isInside(path: string, folder: string): boolean {
-  return folder === '' || path.startsWith(`${folder}/`);
+  return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }

@@ -25,6 +25,8 @@ export type TransferEvent =
   /** Bytes that need not come: an earlier session left them, or the version that is replaced has them. */
   | { readonly type: 'kept'; readonly path: string; readonly bytes: number }
   | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
+  /** `found` and `finished` in one: a glance showed a file of the same size, time and mode. Counts as identical. */
+  | { readonly type: 'unchanged'; readonly path: string; readonly size: number }
   | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
   /** Everything has been found: the totals are final. */
   | { readonly type: 'counted' };
@@ -76,6 +78,7 @@ function encodeEvent(event: TransferEvent): JsonObject {
   switch (type) {
     case 'found':
     case 'started':
+    case 'unchanged':
       return { ...common, size: event.size };
     case 'progress':
     case 'kept':
@@ -99,6 +102,7 @@ function decodeEvent(message: JsonObject): TransferEvent {
   switch (type) {
     case 'found':
     case 'started':
+    case 'unchanged':
       return { type, path, size: readInteger(message, 'size') };
     case 'progress':
     case 'kept':

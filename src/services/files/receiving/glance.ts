@@ -9,44 +9,44 @@ type Listed = readonly (Entry | Problem)[];
  */
 export class Glance {
   readonly #store: ReceiveStore;
+  /** Of items before `#until` of the batch it is known whether they are unchanged. */
   #batch: Listed = [];
-  /** Items of the batch before this one have been looked at. */
   #until = 0;
-  readonly #unchanged = new Set<Entry>();
+  readonly #unchanged = new Set<number>();
 
   constructor(store: ReceiveStore) {
     this.#store = store;
   }
 
-  /** Whether the file at `batch[at]`, directly in `folder`, is there with the same size, time and mode. */
-  async isUnchanged(
-    batch: Listed,
-    at: number,
-    folder: { readonly path: string; readonly to: string },
-  ): Promise<boolean> {
-    if (this.#store.statAll === undefined) return false;
-    if (batch !== this.#batch) {
-      this.#batch = batch;
-      this.#until = 0;
-      this.#unchanged.clear();
-    }
-    if (at >= this.#until) await this.#lookFrom(at, folder);
-    return this.#unchanged.has(batch[at] as Entry);
+  /** Whether `isUnchanged` knows of this item, or `look` would have to look. */
+  hasSeen(batch: Listed, at: number): boolean {
+    return batch === this.#batch && at < this.#until;
   }
 
-  /** Looks at all files of this folder that follow without a break. */
-  async #lookFrom(at: number, folder: { readonly path: string; readonly to: string }): Promise<void> {
+  /** Whether the item, seen before, is a file that is there with the same size, time and mode. */
+  isUnchanged(at: number): boolean {
+    return this.#unchanged.has(at);
+  }
+
+  /** Looks at all files from `batch[at]` on that lie directly in `folder`, up to the first item that is no such file. */
+  async look(batch: Listed, at: number, folder: { readonly path: string; readonly to: string }): Promise<void> {
+    if (batch !== this.#batch) this.#unchanged.clear();
+    this.#batch = batch;
     const prefix = folder.path === '' ? '' : `${folder.path}/`;
     const files: Entry[] = [];
-    for (let next = this.#batch[at]; next !== undefined; next = this.#batch[at + files.length]) {
-      const isHere = next.path.startsWith(prefix) && !next.path.includes('/', prefix.length);
-      if ('error' in next || next.type !== 'file' || !isHere) break;
+    const names: string[] = [];
+    for (let next = batch[at]; next !== undefined; next = batch[at + files.length]) {
+      if ('error' in next || next.type !== 'file' || !next.path.startsWith(prefix)) break;
+      const name = next.path.slice(prefix.length);
+      if (name.includes('/')) break;
       files.push(next);
+      names.push(name);
     }
-    const base = folder.to === '' ? '' : `${folder.to}/`;
-    const there = await this.#store.statAll!(files.map(({ path }) => base + path.slice(prefix.length)));
-    for (const [index, file] of files.entries()) if (isSame(file, there[index])) this.#unchanged.add(file);
     this.#until = at + Math.max(1, files.length);
+    const there = await this.#store.statIn?.(folder.to, names);
+    for (let index = 0; index < files.length; index += 1) {
+      if (isSame(files[index]!, there?.[index])) this.#unchanged.add(at + index);
+    }
   }
 }
 

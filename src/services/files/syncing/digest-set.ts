@@ -31,15 +31,18 @@ export class DigestSet {
   #grow(): void {
     const before = this.#words;
     this.#words = new Uint32Array(2 * before.length);
+    const digest = new Array<number>(this.#width).fill(0);
     for (let at = 0; at < before.length; at += this.#width) {
-      if (before[at] !== 0) this.#put(before.subarray(at, at + this.#width));
+      if (before[at] === 0) continue;
+      for (let word = 0; word < this.#width; word += 1) digest[word] = before[at + word]!;
+      this.#put(digest);
     }
   }
 
   #put(digest: ArrayLike<number>): boolean {
     const place = this.#placeOf(digest);
     const isNew = this.#words[place] === 0;
-    this.#words.set(digest, place);
+    for (let word = 0; word < this.#width; word += 1) this.#words[place + word] = digest[word]!;
     return isNew;
   }
 
@@ -59,4 +62,4 @@ export class DigestSet {
 }
 
 /** A power of two, as every later number of places. */
-const FIRST_PLACES = 1024;
+const FIRST_PLACES = 4096;

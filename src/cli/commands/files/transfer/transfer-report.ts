@@ -142,12 +142,11 @@ export class TransferReport {
   event(event: TransferEvent): void {
     switch (event.type) {
       case 'found':
-        if (this.mayRename) this.#now.found.add(event.path);
-        if (this.#total.isFinal) return;
-        this.#total.bytes += event.size;
-        this.#total.items += 1;
-        if (this.#total.items === MANY_ITEMS) keepHeapSmall();
-        this.#showTotal();
+        this.#findOne(event);
+        return;
+      case 'unchanged':
+        this.#findOne(event);
+        this.#finished({ ...event, outcome: 'identical' });
         return;
       case 'started':
         this.begin(event.path, event.size);
@@ -254,14 +253,25 @@ export class TransferReport {
     return [name, formatSize(bytes), '100 %', ['done', 'verified', ...others].join(', ')].join('  ');
   }
 
-  #finished(event: TransferEvent & { type: 'finished' }): void {
-    const { path, size, outcome } = event;
+  #findOne({ path, size }: { readonly path: string; readonly size: number }): void {
+    if (this.mayRename) this.#now.found.add(path);
+    if (this.#total.isFinal) return;
+    this.#total.bytes += size;
+    this.#total.items += 1;
+    if (this.#total.items === MANY_ITEMS) keepHeapSmall();
+    this.#showTotal();
+  }
+
+  #finished({ path, size, outcome }: Finished): void {
     this.tellHeld();
     this.#found = undefined;
-    const item = this.#active.get(path) ?? this.#progress?.begin(path, size);
-    if (item !== undefined && item.bytes < size) item.skip(size - item.bytes);
-    item?.end('done');
-    this.#active.delete(path);
+    const item = this.#active.get(path);
+    if (item === undefined) this.#progress?.skip(size);
+    else {
+      if (item.bytes < size) item.skip(size - item.bytes);
+      item.end('done');
+      this.#active.delete(path);
+    }
     const { done, renamed } = this.#before;
     if (done.has(path) || (outcome === 'identical' && renamed.has(path))) return;
     this.#now.done.add(path);
@@ -306,6 +316,8 @@ export class TransferReport {
     process.stdout.write(`${escapeJson(value)}\n`);
   }
 }
+
+type Finished = Pick<TransferEvent & { type: 'finished' }, 'path' | 'size' | 'outcome'>;
 
 /** Paths of a transfer that were told of. */
 class Told {
