@@ -42,6 +42,19 @@ describe.each(DIRECTIONS)('a sync %s to a disk that takes names for one', direct
     for (const name of ['readme', 'docs/guide', NFD]) expect(readFileSync(join(target, name), 'utf8')).toBe('new');
     expect((await sync({ delete: true })).summary).toMatchObject({ received: 0, removed: 0, failed: 0 });
   });
+
+  test('replaces a folder by a file of another spelling, once what is in it was agreed to', async () => {
+    const { source, target, sync } = await makeFolding(direction);
+    fill(source, { docs: 'a file' });
+    fill(target, { 'Docs/deep/in': '' });
+    const plan = await sync({ delete: true, dryRun: true });
+    const agreed = new Set(plan.events.flatMap(event => (event.type === 'planned' ? [event.path] : [])));
+    const { summary, failures } = await sync({ delete: true, mayRemove: path => agreed.has(path) });
+    expect(failures).toEqual([]);
+    expect(summary).toEqual(plan.summary);
+    expect(summary).toMatchObject({ received: 1, removed: 2 });
+    expect(namesBelow(target).map(name => name.toLowerCase())).toEqual(['docs']);
+  });
 });
 
 describe.each(DIRECTIONS)('of two files that the disk takes for one, a sync %s', direction => {
