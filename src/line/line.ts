@@ -2,6 +2,7 @@ import type { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { Priority } from '../protocol/channels/channel-state.ts';
 import type { Aead } from '../protocol/crypto/provider.ts';
+import { CLOSE_GRACE_MS } from '../protocol/limits.ts';
 import type { Channel } from './channel.ts';
 import type { LineSession, OpenedLine } from './session.ts';
 
@@ -62,9 +63,12 @@ export class Line {
     return this.#session.chunkAead(this.#opened.session.exporter.chunkCompareKey(channelId));
   }
 
-  /** Lets open channels finish, then closes. Resolves when the connection is gone. May be called twice. */
-  close(): Promise<void> {
-    return this.#session.close();
+  /**
+   * Lets open channels finish, then closes; what has not ended after `graceMs` (`Infinity`: however long) is cut, and
+   * `closed` tells of `TIMEOUT`. Resolves when the connection is gone. May be called twice; the first `graceMs` counts.
+   */
+  close(graceMs: number = CLOSE_GRACE_MS): Promise<void> {
+    return this.#session.close(graceMs);
   }
 
   /** Ends everything at once; the peer is told `error`. */

@@ -76,7 +76,7 @@ export class Listener {
     const timer = this.#clock.after(graceMs, () => {
       for (const session of sessions) session.abort(new LineError('SHUTDOWN', 'this machine stops serving'));
     });
-    await Promise.all(sessions.map(session => session.close()));
+    await Promise.all(sessions.map(session => session.close(Infinity)));
     timer.cancel();
   }
 

@@ -40,6 +40,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   #error: LineError | undefined;
   #settleReady!: { resolve: (line: Line) => void; reject: (error: LineError) => void };
   #settleClosed!: (error: LineError | undefined) => void;
+  #graceTimer: Timer | undefined;
   #closeTimer: Timer | undefined;
   #roundTripMs: number | undefined;
   readonly #pings: Ping[] = [];
@@ -114,12 +115,17 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     this.flush();
   }
 
-  /** Ends in good order: no new channels, the open ones may finish, then CLOSE both ways. */
-  async close(): Promise<void> {
+  /** Ends in good order: no new channels, the open ones may finish, for `graceMs` at most, then CLOSE both ways. */
+  async close(graceMs: number): Promise<void> {
     if (this.#phase === 'open') {
       this.#phase = 'closing';
       this.multiplexer.goAway(undefined);
       this.#closeIfQuiet();
+      if (this.#channels.size > 0 && Number.isFinite(graceMs)) {
+        this.#graceTimer = this.#clock.after(graceMs, () =>
+          this.abort(new LineError('TIMEOUT', 'a channel never ended')),
+        );
+      }
       this.flush();
     } else if (this.#phase === 'login') {
       this.abort(new LineError('CANCELLED', 'closed while logging in'));
@@ -243,6 +249,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
 
   transportGone(): void {
     this.#keepAlive.stop();
+    this.#graceTimer?.cancel();
     this.#closeTimer?.cancel();
     this.#end(undefined, new LineError('CLOSED', 'the line is closed'));
     this.#settleClosed(this.#error);
@@ -320,6 +327,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   /** The second half of `close`: once the last channel has ended, CLOSE, and a bounded wait for the peer's. */
   #closeIfQuiet(): void {
     if (this.#phase !== 'closing' || this.#channels.size > 0 || this.#closeTimer !== undefined) return;
+    this.#graceTimer?.cancel();
     this.#endpoint.multiplexer?.close(undefined);
     this.#closeTimer = this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#pump.finish());
     this.flush();

@@ -81,6 +81,8 @@ export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_IDLE_MS = 20_000;
 export const KEEP_ALIVE_DEAD_MS = 60_000;
+/** How long a line that is closing waits for its channels, unless told otherwise: a peer may never end one. */
+export const CLOSE_GRACE_MS = 10_000;
 /** How long a line that is closing waits for the peer's CLOSE. */
 export const CLOSE_TIMEOUT_MS = 3_000;
 /** The answer to a failed login is delayed by a random time in this range. */

@@ -58,6 +58,49 @@ describe('closing in good order', () => {
     expect([await outcome(client.closed), await outcome(server.closed)]).toEqual(['done', 'done']);
   });
 
+  it.each(['that this side opened', 'that the peer opened'])(
+    'waits 10 seconds for a channel %s and the peer never ends',
+    async whose => {
+      const clock = new ManualClock();
+      const endless = (): Promise<void> => new Promise(() => {});
+      const { client, server } = await joinedLines({ clock, onChannel: endless }, { clock, onChannel: async () => {} });
+      const channel = whose === 'that this side opened' ? client.open('x') : server.open('x');
+      await settled();
+      const closing = client.close();
+      await settled();
+      clock.advance(9_999);
+      expect(await outcome(closing)).toBe('open');
+      clock.advance(1);
+      await settled();
+      await expectTidy(clock, client, server);
+      expect([await outcome(closing), await outcome(client.closed)]).toEqual(['done', 'done TIMEOUT']);
+      await expect(channel.send({})).rejects.toMatchObject({ code: 'TIMEOUT' });
+    },
+  );
+
+  it('waits as long as it is told to, be it for ever', async () => {
+    const { clock, client, server } = await joinedOnClock(() => new Promise(() => {}));
+    const soon = client.open('x');
+    const closing = client.close(500);
+    clock.advance(500);
+    await settled();
+    await expectTidy(clock, client, server);
+    expect(await outcome(closing)).toBe('done');
+    await expect(soon.read()).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const patient = await joinedOnClock(() => new Promise(() => {}));
+    const channel = patient.client.open('x');
+    const waiting = patient.client.close(Number.POSITIVE_INFINITY);
+    for (let second = 0; second < 100; second += 1) {
+      patient.clock.advance(1000);
+      await settled(2);
+    }
+    expect(await outcome(waiting)).toBe('open');
+    channel.reset();
+    await waiting;
+    await expectTidy(patient.clock, patient.client, patient.server);
+    expect(await outcome(patient.client.closed)).toBe('done');
+  });
+
   it('may be asked twice, from both sides at once, and after the end', async () => {
     const { clock, client, server } = await joinedOnClock();
     await Promise.all([client.close(), server.close(), client.close()]);

@@ -13,13 +13,16 @@ export class Batch {
     this.#key = key;
   }
 
-  /** `weight` is an upper bound of the item's size as JSON. Resolves when more is welcome. */
-  async add(item: JsonObject, weight: number): Promise<void> {
+  /**
+   * `weight` is an upper bound of the item's size as JSON. Where what was gathered before had to be sent, the promise
+   * resolves when more is welcome; `undefined` if nothing was sent.
+   */
+  add(item: JsonObject, weight: number): Promise<void> | undefined {
     const isFull = this.#weight + weight > MAX_BATCH_WEIGHT;
     const flushed = isFull ? this.flush() : undefined;
     this.#items.push(item);
     this.#weight += weight;
-    await flushed;
+    return flushed;
   }
 
   async flush(): Promise<void> {

@@ -103,16 +103,27 @@ describe('rm', () => {
   it.skipIf(process.platform === 'win32')('-r asks on a terminal and tells what would be lost', async () => {
     await mkdir(join(served.share, 'ask', 'sub'), { recursive: true });
     await writeFile(join(served.share, 'ask', 'sub', 'x'), '12345');
-    for (const [answer, isLeft] of [
-      ['n', true],
-      ['y', false],
+    for (const [answer, isLeft, status] of [
+      ['n', true, 130],
+      ['y', false, 0],
     ] as const) {
       const terminal = new InTerminal(served.client, ['rm', '-r', url('ask')]);
       await terminal.until(/remove ask with 2 entries, 5 B\? \[y\/N\]/);
       terminal.type(`${answer}\r`);
-      expect((await terminal.ended).status).toBe(0);
+      expect((await terminal.ended).status).toBe(status);
       expect(there('ask')).toBe(isLeft);
     }
+  });
+
+  it.skipIf(process.platform === 'win32')('-r goes on after a no, and ends with 130', async () => {
+    for (const name of ['first', 'second']) await mkdir(join(served.share, name));
+    const terminal = new InTerminal(served.client, ['rm', '-r', url('first'), url('second')]);
+    await terminal.until(/remove first .*\[y\/N\]/);
+    terminal.type('n\r');
+    await terminal.until(/remove second .*\[y\/N\]/);
+    terminal.type('y\r');
+    expect((await terminal.ended).status).toBe(130);
+    expect([there('first'), there('second')]).toEqual([true, false]);
   });
 
   it('takes no host alone', async () => {

@@ -204,6 +204,8 @@ describe('R-F1 a hostile listing', () => {
     ['a negative mode', { mode: -1 }],
     ['a path that is a number', { path: 7 }],
     ['a path that is a list', { path: ['x'] }],
+    ['a path with half of a surrogate pair', { path: 'a\ud800' }],
+    ['a target with half of a surrogate pair', { type: 'link', target: '\udc00' }],
     ['an unknown type', { type: 'device' }],
     ['a type out of the prototype', { type: 'toString' }],
     ['pathb that is not base64url', { pathb: '../x' }],

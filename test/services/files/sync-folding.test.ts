@@ -42,6 +42,47 @@ describe.each(DIRECTIONS)('a sync %s to a disk that takes names for one', direct
     for (const name of ['readme', 'docs/guide', NFD]) expect(readFileSync(join(target, name), 'utf8')).toBe('new');
     expect((await sync({ delete: true })).summary).toMatchObject({ received: 0, removed: 0, failed: 0 });
   });
+
+  test('replaces a folder by a file of another spelling, once what is in it was agreed to', async () => {
+    const { source, target, sync } = await makeFolding(direction);
+    fill(source, { docs: 'a file' });
+    fill(target, { 'Docs/deep/in': '' });
+    const plan = await sync({ delete: true, dryRun: true });
+    const agreed = new Set(plan.events.flatMap(event => (event.type === 'planned' ? [event.path] : [])));
+    const { summary, failures } = await sync({ delete: true, mayRemove: path => agreed.has(path) });
+    expect(failures).toEqual([]);
+    expect(summary).toEqual(plan.summary);
+    expect(summary).toMatchObject({ received: 1, removed: 2 });
+    expect(namesBelow(target).map(name => name.toLowerCase())).toEqual(['docs']);
+  });
+});
+
+describe.each(DIRECTIONS)('of two files that the disk takes for one, a sync %s', direction => {
+  // Over 64 KiB, so that they come one after the other.
+  const twins = { 'd/Readme': Buffer.alloc(100_000, '1'), 'd/README': Buffer.alloc(100_000, '2') };
+
+  test('leaves the earlier and names the later, in a folder that it made', async () => {
+    const { source, target, sync } = await makeFolding(direction);
+    fill(source, twins);
+    const { summary, failures } = await sync();
+    expect(summary).toMatchObject({ received: 1, failed: 1 });
+    const [kept] = namesBelow(join(target, 'd'));
+    const other = kept === 'Readme' ? 'README' : 'Readme';
+    expect(failures).toEqual([`d/${other} EXISTS`]);
+    expect(namesBelow(target)).toEqual(['d/', `d/${kept}`]);
+    expect(readFileSync(join(target, 'd', kept!))).toEqual(twins[`d/${kept}` as keyof typeof twins]);
+  });
+
+  test('replaces what was there by one after the other, in a folder that was there', async () => {
+    const { source, target, sync } = await makeFolding(direction);
+    fill(source, twins);
+    fill(target, { 'd/readme': 'old' });
+    const { summary, failures } = await sync();
+    expect(failures).toEqual([]);
+    expect(summary).toMatchObject({ received: 2 });
+    expect(namesBelow(target)).toEqual(['d/', 'd/readme']);
+    expect(Object.values(twins)).toContainEqual(readFileSync(join(target, 'd/readme')));
+  });
 });
 
 describe.each(DIRECTIONS)('a sync %s to a disk that tells names apart', direction => {

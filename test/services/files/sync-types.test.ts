@@ -91,6 +91,24 @@ describe.each(DIRECTIONS)('a sync %s, where something has another type', directi
     }
   });
 
+  test.each(['file/new', 'file/deep/new'])(
+    'keeps such a folder if %s came there after what may go was agreed',
+    async came => {
+      const { source, target, sync } = await makeSync(direction);
+      fill(source, { file: 'a file', gone: 'a file' });
+      fill(target, { 'file/deep/old': '', 'gone/deep/old': '' });
+      const plan = await sync({ delete: true, dryRun: true });
+      const agreed = new Set(plan.events.flatMap(event => (event.type === 'planned' ? [event.path] : [])));
+      fill(target, { [came]: 'mine' });
+      const { failures, summary } = await sync({ delete: true, mayRemove: path => agreed.has(path) });
+      expect(failures).toEqual(['file EXISTS']);
+      expect(summary).toMatchObject({ received: 1, removed: 2 });
+      expect(readFileSync(join(target, came), 'utf8')).toBe('mine');
+      expect(existsSync(join(target, 'file/deep/old'))).toBe(true);
+      expect(readFileSync(join(target, 'gone'), 'utf8')).toBe('a file');
+    },
+  );
+
   test('does not replace what is left out', async () => {
     const { source, target, sync } = await makeSync(direction);
     fill(source, { 'thing/in': '' });

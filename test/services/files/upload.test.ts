@@ -690,8 +690,12 @@ describe('a hostile client', () => {
   test.each<[string, (want: { id: number }) => readonly (Record<string, unknown> | Uint8Array)[], RegExp]>([
     [
       'another size',
-      ({ id }) => [{ t: 'file', id, entry: entry('', { size: 9 }), offset: 0, length: 9 }],
-      /CHANGED|CANCEL|PROTOCOL/,
+      ({ id }) => [
+        { t: 'file', id, entry: entry('', { size: 9 }), offset: 0, length: 9 },
+        new Uint8Array(9),
+        { t: 'end', id },
+      ],
+      /^to CHANGED$/,
     ],
     ['another number', ({ id }) => [{ t: 'file', id: id + 1, entry: entry(''), offset: 0, length: 1 }], /PROTOCOL/],
     ['another length', ({ id }) => [{ t: 'file', id, entry: entry(''), offset: 0, length: 2 }], /PROTOCOL/],

@@ -121,6 +121,7 @@ async function changeEach(
   context.doing = `cannot ${change.verb} ${places.map(formatPlace).join(', ')}`;
   const errors: LineError[] = [];
   let done = 0;
+  let declined = 0;
   for (let at = 0; at < places.length; ) {
     const { host, port } = places[at]!;
     const next = places.findIndex((place, index) => index > at && (place.host !== host || place.port !== port));
@@ -130,7 +131,10 @@ async function changeEach(
       requirePermission(connected, change.permission, change.power);
       for (const place of here) {
         try {
-          if (!(await change.act(connected, place))) continue;
+          if (!(await change.act(connected, place))) {
+            declined += 1;
+            continue;
+          }
           done += 1;
           if (context.options.json)
             await context.printJson({ type: 'item', path: place.path, outcome: change.outcome });
@@ -150,7 +154,7 @@ async function changeEach(
   }
   if (context.options.json) await context.printJson({ type: 'summary', [change.outcome]: done, failed: errors.length });
   const statuses = new Set(errors.map(({ code }) => exitStatusOf(code)));
-  const [status = EXIT.ok] = statuses;
+  const [status = declined > 0 ? EXIT.interrupted : EXIT.ok] = statuses;
   context.exitStatus = statuses.size > 1 || (done > 0 && errors.length > 0) ? EXIT.partial : status;
 }
 

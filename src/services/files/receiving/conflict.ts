@@ -171,7 +171,7 @@ async function requireTypeChange(store: ReceiveStore, conflict: Conflict, option
 export function folderStays(): LineError {
   return new LineError(
     'EXISTS',
-    'a folder is in the way: it gives way only with --delete, and if nothing in it is left out',
+    'a folder is in the way: it gives way only with --delete, and if nothing in it is left out or came meanwhile',
   );
 }
 

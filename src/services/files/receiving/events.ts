@@ -39,6 +39,7 @@ export type Outcome = 'received' | 'identical' | 'skipped';
  */
 export class EventTeller {
   readonly #batch: Batch;
+  /** Settles when all that was sent so far has been taken. */
   #telling: Promise<void> = Promise.resolve();
   #isFlushPlanned = false;
 
@@ -49,7 +50,8 @@ export class EventTeller {
   /** Resolves when more is welcome. Whoever made the channel hears of its failure; here nothing is thrown. */
   tell(event: TransferEvent): Promise<void> {
     const weight = event.type === 'counted' ? 0 : entryWeight(event);
-    this.#after(this.#batch.add(encodeEvent(event), weight + (event.type === 'failed' ? FAILURE_WEIGHT : 0)));
+    const sending = this.#batch.add(encodeEvent(event), weight + (event.type === 'failed' ? FAILURE_WEIGHT : 0));
+    if (sending !== undefined) this.#after(sending);
     if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;
       systemClock.soon(() => {
@@ -65,8 +67,11 @@ export class EventTeller {
     await this.#batch.flush();
   }
 
-  #after(telling: Promise<void>): void {
-    this.#telling = telling.catch(() => {});
+  /** A message that waits for its reader holds back whoever tells, also after later ones. */
+  #after(sending: Promise<void>): void {
+    const before = this.#telling;
+    const goOn = (): Promise<void> => before;
+    this.#telling = sending.then(goOn, goOn);
   }
 }
 

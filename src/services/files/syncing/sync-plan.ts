@@ -20,8 +20,8 @@ class Plan {
   readonly #byFold = new Map<string, string>();
   /** What is left out and the folders above it, which therefore stay. */
   readonly #kept = new Set<string>();
-  /** Folders that something else is to replace, with all in them. */
-  readonly #replacedFolders = new Set<string>();
+  /** Folders that something else is to replace, with all in them, and its path: on some disks in another spelling. */
+  readonly #replacedFolders = new Map<string, string>();
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0, removed: 0 };
 
   constructor(source: SyncSide, target: SyncSide, options: SyncOptions) {
@@ -76,7 +76,7 @@ class Plan {
         if (existing?.type !== 'folder') this.#tell(path, 0, existing === undefined ? 'new' : 'replace');
         return;
       }
-      if (existing?.type === 'folder') this.#replaceFolder(existing.path);
+      if (existing?.type === 'folder') this.#replaceFolder(existing.path, path);
       else if (existing !== undefined && (await this.#isIdentical(item, existing))) {
         this.#counts.identical += 1;
         return;
@@ -114,9 +114,9 @@ class Plan {
   }
 
   /** As in type-changes.ts. */
-  #replaceFolder(path: string): void {
+  #replaceFolder(path: string, by: string): void {
     if (this.#options.delete !== true || path === '' || this.#kept.has(path)) throw folderStays();
-    this.#replacedFolders.add(path);
+    this.#replacedFolders.set(path, by);
   }
 
   async #isIdentical(item: Entry, existing: Entry): Promise<boolean> {
@@ -132,9 +132,12 @@ class Plan {
   #planRemovals(all: boolean): void {
     for (const [path, { type }] of this.#existing) {
       const isToGo = all && path !== '' && !(type === 'folder' && this.#kept.has(path));
-      if (!isToGo && !foldersAbove(path).some(folder => this.#replacedFolders.has(folder))) continue;
+      const replaced = foldersAbove(path).find(folder => this.#replacedFolders.has(folder));
+      if (!isToGo && replaced === undefined) continue;
       this.#counts.removed += 1;
-      this.#tell(path, 0, 'remove');
+      // In a folder that is replaced by the name under which the transfer meets it: that is what `mayRemove` is asked.
+      const told = replaced === undefined ? path : this.#replacedFolders.get(replaced)! + path.slice(replaced.length);
+      this.#tell(told, 0, 'remove');
     }
   }
 

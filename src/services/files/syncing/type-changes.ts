@@ -6,8 +6,8 @@ import type { SyncOptions, SyncSide } from './sync.ts';
 
 /**
  * What gives way in a sync to something of another type: a file or link to a folder always, since it is replaced by what
- * differs; a folder to a file or link only where removal is asked for, because what is in it goes too. What is left out
- * stays, and the folders above it.
+ * differs; a folder to a file or link only where removal is asked for and allowed of each thing in it, because that goes
+ * too. What is left out stays, and the folders above it.
  */
 export class TypeChanges {
   readonly #target: SyncSide;
@@ -36,8 +36,7 @@ export class TypeChanges {
     if (this.#options.delete !== true || below === '') return false;
     let count = 0;
     for await (const batch of this.#target.list(below)) {
-      // Of what cannot be listed nobody knows whether it is left out.
-      if (batch.some(item => 'error' in item || this.#stays({ ...item, path: `${below}/${item.path}` }))) return false;
+      if (!batch.every(item => this.#mayBeRemoved({ ...item, path: `${below}/${item.path}` }))) return false;
       count += batch.length;
     }
     this.#mayGo.set(path, count);
@@ -49,6 +48,11 @@ export class TypeChanges {
     if (event.type !== 'finished') return;
     this.#removed += this.#mayGo.get(event.path) ?? 0;
     this.#mayGo.delete(event.path);
+  }
+
+  /** Of what cannot be listed nobody knows whether it is left out. */
+  #mayBeRemoved(item: Entry | Problem): boolean {
+    return !('error' in item) && !this.#stays(item) && (this.#options.mayRemove?.(item.path) ?? true);
   }
 
   #stays(item: Entry | Problem): boolean {
