@@ -32,7 +32,15 @@ export function parsePartialName(name: string): PartialName | undefined {
 
 export function freshPartialName(name: string, writer: Writer | undefined): string {
   // Node draws the randomness of UUIDs ahead, which for a small file is worth it.
-  const random = randomUUID().slice(0, 8);
+  return nameWith(randomUUID().slice(0, 8), name, writer);
+}
+
+/** For whoever numbers its partials, with 32 bits, from a number drawn at random on. */
+export function partialNameOf(name: string, writer: Writer, number: number): string {
+  return nameWith(number.toString(16).padStart(8, '0'), name, writer);
+}
+
+function nameWith(random: string, name: string, writer: Writer | undefined): string {
   const end = writer === undefined ? `0-${random}` : `${writer.pid}-${writer.place}-${random}`;
   return `${stemOf(name, writer?.place)}.${end}${PARTIAL_SUFFIX}`;
 }

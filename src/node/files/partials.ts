@@ -164,9 +164,14 @@ async function copyBytes(source: Descriptor, target: Descriptor): Promise<void> 
 
 /** Calls `make` with a new name for a partial of `name`, again if that happens to exist. */
 export function withFreshName<T>(name: string, writer: Writer | undefined, make: (freshName: string) => T): T {
+  return withName(() => freshPartialName(name, writer), make);
+}
+
+/** Calls `make` with what `draw` gives, again if something of that name exists. */
+export function withName<T>(draw: () => string, make: (name: string) => T): T {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return make(freshPartialName(name, writer));
+      return make(draw());
     } catch (error) {
       if (codeOf(error) !== 'EEXIST' || attempt === MAX_ATTEMPTS) throw error;
     }
@@ -229,4 +234,4 @@ const FOREIGN_QUIET_MS = 24 * 3600 * 1000;
 const CLOCK_SLACK_MS = 50;
 /** What is not complete is its owner's alone. */
 const PARTIAL_MODE = 0o600;
-const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;
+export const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;

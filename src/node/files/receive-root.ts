@@ -1,12 +1,7 @@
 import {
-  type BigIntStats,
   closeSync,
   constants,
-  fchmodSync,
   fstatSync,
-  ftruncateSync,
-  futimesSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -16,7 +11,6 @@ import {
   statSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs';
 import { LineError } from '../../errors.ts';
 import { encodeName } from '../../protocol/bytes/text.ts';
@@ -32,29 +26,14 @@ import type {
 } from '../../services/files/store.ts';
 import { releaseMemory } from '../memory.ts';
 import { codeOf, toLineError, translating } from '../node-errors.ts';
-import {
-  type Beneath,
-  type Folder,
-  fromLatin1,
-  isSame,
-  NEW_FOLDER_MODE,
-  type Place,
-  readLink,
-  type Walk,
-} from './beneath.ts';
-import { Descriptor, SMALL_FILE_BYTES } from './descriptor.ts';
+import { type Beneath, type Folder, fromLatin1, NEW_FOLDER_MODE, type Place, readLink, type Walk } from './beneath.ts';
+import { moveToFreeName, replaceBy, setAttributes } from './finishing.ts';
+import { PartialFile } from './partial-file.ts';
 import { thisPlace } from './partial-names.ts';
-import {
-  adoptPartial,
-  copyForeign,
-  findPartials,
-  makePartial,
-  type OpenPartial,
-  removeSuperseded,
-  withFreshName,
-} from './partials.ts';
+import { adoptPartial, copyForeign, findPartials, makePartial, removeSuperseded, withFreshName } from './partials.ts';
 import { openBeneath, PLATFORM } from './read-root.ts';
 import { entryOf, NO_FOLLOW, NO_WAIT, openSource } from './source-file.ts';
+import { WholeFiles } from './whole-files.ts';
 
 /** A folder of this machine that is written into; every file that is received goes through here (R-F1, R-F2). */
 export class ReceiveRoot implements ChangeStore {
@@ -234,11 +213,12 @@ export class ReceiveRoot implements ChangeStore {
       const names = namesBelowRoot(path);
       const prefix = path.slice(0, path.length - names.at(-1)!.length);
       this.#beneath.writing(names, { make: true }, folder => {
+        const whole = new WholeFiles(folder, this.#place);
         for (let file = files[failures.length]; file?.path.startsWith(prefix); file = files[failures.length]) {
           const name = file.path.slice(prefix.length);
           if (name.includes('/')) break;
           requireName(name, PLATFORM);
-          putWhole(folder, name, file, this.#place);
+          whole.put(name, file);
           failures.push(undefined);
         }
       });
@@ -328,190 +308,6 @@ export interface ReceiveRootOptions {
   readonly place?: string;
 }
 
-/**
- * A file on its way in. It is known by its descriptor; its folder is walked to anew for every step that needs a name,
- * and such a step is only taken if the partial's name there still means the very file that is open (R-F9).
- */
-class PartialFile implements ReceivingFile {
-  readonly #beneath: Beneath;
-  readonly #names: readonly string[];
-  readonly keptBytes: number;
-  #partial: string;
-  readonly #what: string;
-  readonly #descriptor: Descriptor;
-  /** `ended`: closed, with the partial left in place. `gone`: moved to its name or removed. */
-  #state: 'receiving' | 'ended' | 'gone' = 'receiving';
-  #ending: Promise<BigIntStats> | undefined;
-  /** Behind it nothing was written or kept, nor is anything under way. */
-  #reach: number;
-  /** The last thing before `#reach` is a hole, which the file must still be made long enough for. */
-  #endsInHole = false;
-  #failure: LineError | undefined;
-
-  constructor(beneath: Beneath, names: readonly string[], opened: OpenPartial) {
-    this.#beneath = beneath;
-    this.#names = names;
-    this.#partial = opened.name;
-    this.keptBytes = opened.size;
-    this.#what = quotePath(names.join('/'));
-    this.#reach = opened.size;
-    this.#descriptor = new Descriptor(opened.fd);
-  }
-
-  async truncate(byteLength: number): Promise<void> {
-    this.#reach = byteLength;
-    this.#endsInHole = false;
-    await this.#descriptor.idle();
-    translating(this.#what, () => ftruncateSync(this.#descriptor.fd, byteLength));
-  }
-
-  async write(bytes: Uint8Array, position: number): Promise<void> {
-    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
-    this.#reached(position + bytes.length, false);
-    try {
-      const small = position === 0 && bytes.length <= SMALL_FILE_BYTES;
-      await this.#descriptor.writeFully(bytes, position, small);
-    } catch (error) {
-      this.#failure ??= toLineError(error, this.#what);
-      throw toLineError(error, this.#what);
-    }
-  }
-
-  /** Where bytes may lie, of an earlier session or of an older version, zeros are written over them. */
-  async writeZeros(byteLength: number, position: number): Promise<void> {
-    const end = position + byteLength;
-    const written = Math.min(end, this.#reach);
-    for (let at = position; at < written; at += ZEROS.length) {
-      await this.write(ZEROS.subarray(0, written - at), at);
-    }
-    this.#reached(end, true);
-  }
-
-  async read(target: Uint8Array, position: number): Promise<number> {
-    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
-    try {
-      await this.#makeLastHole();
-      return await this.#descriptor.readFully(target, position, target.length <= SMALL_FILE_BYTES);
-    } catch (error) {
-      throw toLineError(error, this.#what);
-    }
-  }
-
-  async commit(options: Attributes & { replace: boolean; fsync?: boolean }): Promise<void> {
-    if (this.#state !== 'receiving') throw new LineError('CLOSED', `${this.#what} is closed already`);
-    this.#state = 'ended';
-    try {
-      await this.#descriptor.idle();
-      if (this.#failure !== undefined) throw this.#failure;
-      await this.#makeLastHole();
-      setAttributes(this.#descriptor.fd, options);
-      if (options.fsync) await this.#descriptor.flush();
-      // Closed before it is moved: Windows moves no file that is open.
-      const identity = await this.#end();
-      this.#withPartial(identity, options.replace ? replaceBy : moveToFreeName);
-      this.#state = 'gone';
-      if (options.fsync) await this.#flushFolder();
-    } catch (error) {
-      this.#setAside(await this.#end());
-      throw toLineError(error, this.#what);
-    }
-  }
-
-  #reached(end: number, byHole: boolean): void {
-    if (end <= this.#reach) return;
-    this.#reach = end;
-    this.#endsInHole = byHole;
-  }
-
-  async #makeLastHole(): Promise<void> {
-    if (this.#endsInHole) await this.truncate(this.#reach);
-  }
-
-  async keep(): Promise<void> {
-    if (this.#state !== 'receiving') return;
-    this.#state = 'ended';
-    const identity = await this.#end();
-    if (identity.size === 0n) {
-      await this.discard();
-      return;
-    }
-    this.#setAside(identity);
-  }
-
-  /** To be found by whoever goes on with it. */
-  #setAside(identity: BigIntStats): void {
-    if (this.#state === 'gone') return;
-    try {
-      // Under a name without a process: whoever wants it next need not ask whether this one still lives.
-      this.#withPartial(identity, (partial, _target, folder, name) => {
-        this.#partial = withFreshName(name, undefined, free => {
-          moveToFreeName(partial, folder.at(free));
-          return free;
-        });
-      });
-    } catch (error) {
-      // It stays under its present name, or was taken away: either way it is kept as well as can be.
-      if (!(error instanceof LineError) && codeOf(error) === undefined) throw error;
-    }
-  }
-
-  async discard(): Promise<void> {
-    const isThere = this.#state !== 'gone';
-    this.#state = 'gone';
-    const identity = await this.#end();
-    if (!isThere) return;
-    try {
-      this.#withPartial(identity, partial => unlinkSync(partial));
-    } catch (error) {
-      const failure = toLineError(error, this.#what);
-      // Somebody moved it, or put something else there, which is not ours to remove.
-      if (!WAS_TAKEN_AWAY.has(failure.code)) throw failure;
-    }
-  }
-
-  #withPartial(
-    identity: BigIntStats,
-    use: (partial: Place, target: Place, folder: Folder, name: string) => void,
-  ): void {
-    this.#beneath.writing(this.#names, { make: false }, (folder, name) => {
-      const partial = folder.at(this.#partial);
-      const there = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
-      if (there === undefined || !isSame(there, identity))
-        throw new LineError('NOT_FOUND', `the partial of ${this.#what} was moved away`);
-      use(partial, folder.at(name), folder, name);
-      folder.checkAfterUse();
-    });
-  }
-
-  async #flushFolder(): Promise<void> {
-    // Windows has no such call for folders.
-    if (PLATFORM === 'windows') return;
-    const fd = this.#beneath.folder(this.#names.slice(0, -1), { make: false }, folder => folder.openForReading());
-    const folder = new Descriptor(fd);
-    try {
-      await folder.flush();
-    } finally {
-      await folder.close();
-    }
-  }
-
-  #end(): Promise<BigIntStats> {
-    this.#ending ??= this.#close();
-    return this.#ending;
-  }
-
-  async #close(): Promise<BigIntStats> {
-    try {
-      await this.#descriptor.idle();
-      const identity = fstatSync(this.#descriptor.fd, { bigint: true });
-      await this.#descriptor.close();
-      return identity;
-    } catch (error) {
-      throw toLineError(error, this.#what);
-    }
-  }
-}
-
 function lookAt(folder: Folder, name: string): Entry | undefined {
   const place = folder.at(name);
   // Most often nothing is there, and an error for each new file would cost more than all the rest.
@@ -531,65 +327,6 @@ function makeIfMissing(folder: Folder, name: string): boolean {
   }
   folder.checkAfterUse();
   return true;
-}
-
-/** A file in one step of several calls, none of which waits for anybody. */
-function putWhole(folder: Folder, name: string, file: WholeFile, place: string): void {
-  const { bytes, replace, ...attributes } = file;
-  const { fd, name: partialName } = makePartial(folder, name, place);
-  const partial = folder.at(partialName);
-  try {
-    try {
-      writeWhole(fd, bytes);
-      setAttributes(fd, attributes);
-    } finally {
-      closeSync(fd);
-    }
-    (replace ? replaceBy : moveToFreeName)(partial, folder.at(name));
-  } catch (error) {
-    // Made in this very call, so it is ours to remove; once it has its name there is nothing to find.
-    removeIfThere(partial);
-    throw error;
-  }
-  folder.checkAfterUse();
-}
-
-function writeWhole(fd: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
-}
-
-function removeIfThere(place: Place): void {
-  try {
-    unlinkSync(place);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
-}
-
-/** In one step and without touching what may be there, be it a file or a link: a second name, then the first removed. */
-function moveToFreeName(partial: Place, target: Place): void {
-  try {
-    linkSync(partial, target);
-  } catch (error) {
-    if (!WITHOUT_HARD_LINKS.has(codeOf(error) ?? '')) throw error;
-    // FAT and some network disks. Between look and move another program could make the same name, and would lose it.
-    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined)
-      throw new LineError('EXISTS', 'a file of this name is there already', { cause: error });
-    renameSync(partial, target);
-    return;
-  }
-  unlinkSync(partial);
-}
-
-/** In one step; a link at the target is replaced itself, a folder never is. */
-function replaceBy(partial: Place, target: Place): void {
-  try {
-    renameSync(partial, target);
-  } catch (error) {
-    if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory())
-      throw new LineError('EXISTS', 'a folder of this name is there already', { cause: error });
-    throw error;
-  }
 }
 
 /** A folder has no second name to be moved by: what is at the target is looked at first, and an empty folder may lose. */
@@ -633,30 +370,3 @@ function openForAttributes(folder: Folder, name: string, path: string): number {
 function notAFile(path: string): LineError {
   return new LineError('NOT_A_FILE', `${quotePath(path)} is not a file`);
 }
-
-function setAttributes(fd: number, { mtimeUs, mode }: Attributes): void {
-  futimesSync(fd, new Date(), timeForNode(mtimeUs));
-  try {
-    fchmodSync(fd, mode & PERMISSION_BITS);
-  } catch (error) {
-    // FAT and its like have no modes: then the file has what its disk gives to all.
-    if (!WITHOUT_MODES.has(codeOf(error) ?? '')) throw error;
-  }
-}
-
-/**
- * Node takes seconds as a number, which holds them to a quarter of a microsecond, and cuts to microseconds: half of one
- * more keeps it from cutting one away. A negative number it would take for "now", but not a date, which knows
- * milliseconds only (lib/internal/fs/utils.js, toUnixTimestamp).
- */
-function timeForNode(mtimeUs: number): number | Date {
-  return mtimeUs < 0 ? new Date(Math.floor(mtimeUs / 1000)) : (mtimeUs + 0.5) / 1e6;
-}
-
-/** Without setuid, setgid and sticky (R-F4). */
-const PERMISSION_BITS = 0o777;
-/** Written from and never into. */
-const ZEROS = new Uint8Array(1024 * 1024);
-const WITHOUT_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
-const WITHOUT_MODES = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
-const WAS_TAKEN_AWAY: ReadonlySet<string> = new Set(['NOT_FOUND', 'FORBIDDEN']);

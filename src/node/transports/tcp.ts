@@ -65,8 +65,11 @@ class TcpTransport implements Transport {
     this.#sink = sink;
     this.#socket.on('end', () => this.#sink?.ended());
     this.#socket.on('close', () => this.#failed(undefined));
-    if (this.#reading !== undefined) this.#reading.begin(sink);
-    else this.#socket.on('data', chunk => copyInto(sink, chunk));
+    if (this.#reading !== undefined) {
+      this.#reading.begin(sink);
+      // As Node does itself once a socket is connected that is not paused: else a pause soon after is undone by `resume`.
+      this.#socket.read(0);
+    } else this.#socket.on('data', chunk => copyInto(sink, chunk));
     this.#socket.resume();
   }
 

@@ -137,7 +137,13 @@ export interface WholeFile extends Attributes {
   readonly path: string;
   /** The caller's; not used any more once the promise has settled. */
   readonly bytes: Uint8Array;
+  /** What is there is replaced. */
   readonly replace: boolean;
+  /**
+   * Nothing was there, and what appears meanwhile may be replaced as well, if that is quicker. Not what has another name that
+   * this disk takes for the same.
+   */
+  readonly mayReplace?: boolean;
 }
 
 export interface ReceivingFile {

@@ -372,7 +372,9 @@ class Download {
       else {
         if (fetched.entry.size !== step.entry.size) throw changed();
         const { mtimeUs, mode } = fetched.entry;
-        this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace: step.over === 'replace' });
+        const replace = step.over === 'replace';
+        const mayReplace = this.#mayReplaceAll;
+        this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace, mayReplace });
         await fetched.read();
       }
     } catch (thrown) {
@@ -381,6 +383,11 @@ class Download {
       if (fetched === undefined) throw thrown;
       await this.#fetcher.skip();
     }
+  }
+
+  /** As in a sync: of whatever is there nothing would be left but folders. */
+  get #mayReplaceAll(): boolean {
+    return this.#conflicts.policy === 'force' && this.#conflicts.onTypeChange !== undefined;
   }
 
   #canPutWhole(step: FileStep): boolean {
