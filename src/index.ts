@@ -5,6 +5,7 @@ export { type Clock, systemClock, type Timer } from './line/clock.ts';
 export { type ConnectedLine, type OpenLineOptions, openLine } from './line/connect.ts';
 export type { Line, LinePeer, OpenOptions } from './line/line.ts';
 export { type KnownClients, Listener, type ListenerOptions, type RejectedLogin } from './line/listener.ts';
+export { isLineLost } from './line/lost.ts';
 export type { AdmissionLimits } from './protocol/admission/admission-limits.ts';
 export type { JsonObject } from './protocol/bytes/json.ts';
 export { decodeName, encodeName } from './protocol/bytes/text.ts';

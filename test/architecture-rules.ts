@@ -86,13 +86,13 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: 'services/*',
-    may: ['protocol/bytes/', 'line/clock.ts', 'line/abort.ts'],
+    may: ['protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
     mayNameTypesOf: ['line/'],
     reason: 'what services have in common knows none of them',
   },
   {
     files: 'services/files/',
-    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts'],
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
     mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },

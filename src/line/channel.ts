@@ -110,12 +110,11 @@ export class Channel implements AsyncIterable<ChannelItem> {
   }
 
   /**
-   * Ends both directions now and tells the peer why. On a channel that is already over it only lets go of what was
-   * received. May be called twice.
+   * Ends both directions now and tells the peer why. On a channel that is already over, its line too perhaps, it only lets
+   * go of what was received. May be called twice.
    */
   reset(error: LineError = new LineError('CANCELLED', 'the other side cancelled')): void {
-    this.#host.multiplexer.reset(this.#state, error);
-    this.#host.flush();
+    this.#host.reset(this.#state, error);
     this.fail(error);
     this.#discard();
     this.#host.forget(this.#state);
@@ -216,6 +215,8 @@ export interface ChannelHost {
   /** Bytes were queued for a reader, or taken by one. */
   unread(byteLength: number): void;
   consumed(state: ChannelState, byteLength: number): void;
+  /** Tells the peer of a RESET, if the line is still there to do it. */
+  reset(state: ChannelState, error: LineError): void;
   /** The channel was reset by this side. */
   forget(state: ChannelState): void;
 }

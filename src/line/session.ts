@@ -315,6 +315,12 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   }
 
   /** @internal */
+  reset(state: ChannelState, error: LineError): void {
+    this.#endpoint.multiplexer?.reset(state, error);
+    this.flush();
+  }
+
+  /** @internal */
   forget(state: ChannelState): void {
     this.#forget(state.id);
   }

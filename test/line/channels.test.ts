@@ -78,6 +78,17 @@ describe('a channel', () => {
     await client.close();
   });
 
+  it('may be reset when its line is gone', async () => {
+    const { client, transports } = await joinedLines({ onChannel: channel => channel.finish() });
+    const [open, ended] = [client.open('x'), client.open('x')];
+    await ended.end();
+    await ended.read();
+    transports[0].break();
+    await client.closed;
+    expect(() => open.reset()).not.toThrow();
+    expect(() => ended.reset()).not.toThrow();
+  });
+
   it('keeps what the peer had ended readable after the line is gone, and says TRUNCATED of what it had not', async () => {
     const { client, transports } = await joinedLines({
       onChannel: async channel => {

@@ -41,11 +41,7 @@ export async function receiveChanges(channel: Channel): Promise<ChangeWatch> {
   const signal = new ChangeSignal();
   const close = (error: LineError): void => {
     signal.fail(error);
-    try {
-      channel.reset();
-    } catch {
-      // The line is gone, and the channel with it.
-    }
+    channel.reset();
   };
   // Read at once and however many: who is busy with one change shall not find a queue of them afterwards.
   const listen = async (): Promise<never> => {

@@ -1,5 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import { abortError, toLineError } from '../../../line/abort.ts';
+import { isLineLost } from '../../../line/lost.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import { findInOldVersion, isDeltaWorthIt } from '../comparing/delta.ts';
 import { CHUNK_BYTES, leavesOf } from '../comparing/leaves.ts';
@@ -438,7 +439,8 @@ class Download {
       });
     } catch (thrown) {
       this.#fail(step.to, thrown);
-      if (this.#signal.aborted) throw thrown;
+      // Nobody else may be left to notice it, should this be the last file.
+      if (this.#signal.aborted || isLineLost(thrown)) throw thrown;
     } finally {
       fetcher.close();
     }

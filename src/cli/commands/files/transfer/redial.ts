@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectedLine, LineError } from '../../../../node/index.ts';
+import { type ConnectedLine, isLineLost, LineError } from '../../../../node/index.ts';
 import type { CommandContext } from '../../../context.ts';
 import type { RemotePlace } from '../../../place.ts';
 import { escapeJson } from '../../../terminal/escape.ts';
@@ -35,7 +35,7 @@ export async function withRedial(
       return;
     } catch (thrown) {
       report.takeLost();
-      if (!wasConnected || !(thrown instanceof LineError) || !LOST.has(thrown.code)) throw thrown;
+      if (!wasConnected || !isLineLost(thrown)) throw thrown;
       if (report.moved > moved) tries = 0;
       moved = report.moved;
       if (options.retry === false || tries >= MAX_TRIES) throw lineLost(thrown);
@@ -81,4 +81,3 @@ function lineLost(error: LineError): LineError {
 /** How often it is tried in a row without a byte getting through. */
 export const MAX_TRIES = 10;
 const MAX_WAIT_MS = 30_000;
-const LOST: ReadonlySet<string> = new Set(['TRUNCATED', 'UNREACHABLE', 'TIMEOUT', 'BUSY', 'SHUTDOWN']);
