@@ -73,4 +73,27 @@ describe('dialTcp', () => {
     await expect(dialTcp('127.0.0.1', closedPort)).rejects.toMatchObject({ code: 'UNREACHABLE' });
     await expect(dialTcp('127.0.0.1', port, AbortSignal.abort())).rejects.toMatchObject({ code: 'CANCELLED' });
   });
+
+  test('keeps what comes before it is started, and the end of it, for the sink', async () => {
+    const { dialled, taken } = await tcpPair();
+    taken.start({ space: () => new Uint8Array(64), received() {}, sent() {}, ended() {}, failed() {} });
+    taken.write([Uint8Array.of(1, 2, 3)]);
+    taken.end();
+    // Longer than loopback takes; what has not come by then only makes the test weaker.
+    for (let turn = 0; turn < 100; turn += 1) await new Promise(resolve => setImmediate(resolve));
+    const place = new Uint8Array(64);
+    const got: number[] = [];
+    await new Promise<void>(resolve => {
+      dialled.start({
+        space: () => place,
+        received: byteLength => got.push(...place.subarray(0, byteLength)),
+        sent() {},
+        ended: resolve,
+        failed: () => resolve(),
+      });
+    });
+    expect(got).toEqual([1, 2, 3]);
+    dialled.destroy();
+    taken.destroy();
+  });
 });

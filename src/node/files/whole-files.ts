@@ -27,7 +27,8 @@ export class WholeFiles {
   /** In one step, none of whose calls waits for anybody. */
   put(name: string, file: WholeFile): void {
     const mode = file.mode & PERMISSION_BITS;
-    const { fd, partial } = this.#open(name, mode);
+    const { fd, partialName } = this.#open(name, mode);
+    const partial = this.#folder.at(partialName);
     const target = this.#folder.at(name);
     try {
       try {
@@ -37,7 +38,7 @@ export class WholeFiles {
       } finally {
         closeSync(fd);
       }
-      (file.replace || (file.mayReplace && this.#isNoTwin(name, partial)) ? replaceBy : moveToFreeName)(
+      (file.replace || (file.mayReplace && this.#isNoTwin(name, partialName)) ? replaceBy : moveToFreeName)(
         partial,
         target,
       );
@@ -49,17 +50,14 @@ export class WholeFiles {
     this.#folder.checkAfterUse();
   }
 
-  #open(name: string, mode: number): { readonly fd: number; readonly partial: Place } {
+  #open(name: string, mode: number): { readonly fd: number; readonly partialName: string } {
     return withName(
       () => {
         this.#number = (this.#number + 1) >>> 0;
         return partialNameOf(name, { pid: process.pid, place: this.#place }, this.#number);
       },
-      fresh => {
-        const partial = this.#folder.at(fresh);
-        // It is whole in a moment, so it may have its mode from the beginning; but its owner can take it up, should it stay.
-        return { fd: openSync(partial, NEW_FILE, mode | OWNER_WRITES), partial };
-      },
+      // It is whole in a moment, so it may have its mode from the beginning; but its owner can take it up, should it stay.
+      partialName => ({ fd: openSync(this.#folder.at(partialName), NEW_FILE, mode | OWNER_WRITES), partialName }),
     );
   }
 
@@ -74,13 +72,9 @@ export class WholeFiles {
    * Whether no other name can mean what has this one, as `readme` and `README` do on some disks and in some folders, and
    * `\u00e9` and `e\u0301` on others.
    */
-  #isNoTwin(name: string, partial: Place): boolean {
-    if (typeof partial !== 'string' || !ASCII.test(name)) return false;
-    if (this.#tellsCase === undefined) {
-      const slash = partial.lastIndexOf('/') + 1;
-      const shouted = partial.slice(0, slash) + partial.slice(slash).toUpperCase();
-      this.#tellsCase = lstatSync(shouted, { throwIfNoEntry: false }) === undefined;
-    }
+  #isNoTwin(name: string, partialName: string): boolean {
+    if (!ASCII.test(name)) return false;
+    this.#tellsCase ??= lstatSync(this.#folder.at(partialName.toUpperCase()), { throwIfNoEntry: false }) === undefined;
     return this.#tellsCase;
   }
 }

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ReceiveRoot } from '../../../src/node/files/receive-root.ts';
 import { decodeName } from '../../../src/protocol/bytes/text.ts';
-import type { ReceivingFile } from '../../../src/services/files/store.ts';
+import type { ReceivingFile, WholeFile } from '../../../src/services/files/store.ts';
 import { makeScene, openDescriptors, readAll, type Scene, SECRET, snapshot, WALKS } from './scene.ts';
 
 const code = (value: string) => expect.objectContaining({ name: 'LineError', code: value });
@@ -47,6 +47,67 @@ describe.each(WALKS)('ReceiveRoot, walking by %s', walk => {
     scene.remove();
     // What every test here is about, whatever else it is about.
     expect(after).toEqual(outside);
+  });
+
+  describe('putWhole', () => {
+    const whole = (path: string, options: Partial<WholeFile> = {}): WholeFile => ({
+      ...PLAIN,
+      path,
+      bytes: Buffer.from(path),
+      ...options,
+    });
+
+    test('writes each with its time and mode, in as many folders as there are', async () => {
+      const modes = [0o640, 0o444, 0o777, 0o600, 0o640];
+      const files = modes.map((mode, index) => whole(`${index % 2}/sub/${index}`, { mode }));
+      expect(await root.putWhole(files)).toEqual(files.map(() => undefined));
+      for (const { path, mode } of files) {
+        expect(readFileSync(at(path), 'utf8')).toBe(path);
+        expect(statSync(at(path)).mode & 0o777).toBe(mode);
+        expect(Math.round(statSync(at(path)).mtimeMs)).toBe(Math.round(MTIME_US / 1000));
+      }
+      expect([...partials('0/sub'), ...partials('1/sub')]).toEqual([]);
+    });
+
+    test('one that fails leaves nothing, and the others come', async () => {
+      writeFileSync(at('taken'), 'here before');
+      mkdirSync(at('folder'));
+      writeFileSync(at('plain'), '');
+      const paths = ['a', 'taken', '../out', 'b', 'plain/below', 'folder', 'c', '', 'x/../y', 'd'];
+      const failures = await root.putWhole(paths.map(path => whole(path)));
+      expect(failures.map(failure => failure?.code)).toEqual([
+        undefined,
+        'EXISTS',
+        'BAD_NAME',
+        undefined,
+        'EXISTS',
+        'EXISTS',
+        undefined,
+        'BAD_NAME',
+        'BAD_NAME',
+        undefined,
+      ]);
+      expect(readFileSync(at('taken'), 'utf8')).toBe('here before');
+      expect(readdirSync(scene.root).toSorted()).toEqual(['a', 'b', 'c', 'd', 'folder', 'plain', 'taken']);
+    });
+
+    test('what may be replaced is a file or a link, never a folder, and no link is followed', async () => {
+      writeFileSync(at('file'), 'here before');
+      symlinkSync(join(scene.outside, 'secret'), at('link'));
+      mkdirSync(at('folder'));
+      const files = ['file', 'link', 'folder'].map(path => whole(path, { mayReplace: true }));
+      const failures = await root.putWhole(files);
+      expect(failures.map(failure => failure?.code)).toEqual([undefined, undefined, 'EXISTS']);
+      expect(readFileSync(at('file'), 'utf8')).toBe('file');
+      expect(lstatSync(at('link')).isFile()).toBe(true);
+    });
+
+    test('a name that is not ASCII is given to no other that the disk may take for it', async () => {
+      writeFileSync(at('\u00e9'), 'here before');
+      const [failure] = await root.putWhole([whole('\u00e9', { mayReplace: true })]);
+      expect(failure?.code).toBe('EXISTS');
+      expect(readFileSync(at('\u00e9'), 'utf8')).toBe('here before');
+    });
   });
 
   test('zeros are a hole where nothing was, and are written over what was', async () => {

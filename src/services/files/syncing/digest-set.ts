@@ -31,7 +31,7 @@ export class DigestSet {
   #grow(): void {
     const before = this.#words;
     this.#words = new Uint32Array(2 * before.length);
-    const digest = new Array<number>(this.#width).fill(0);
+    const digest = Array.from({ length: this.#width }, () => 0);
     for (let at = 0; at < before.length; at += this.#width) {
       if (before[at] === 0) continue;
       for (let word = 0; word < this.#width; word += 1) digest[word] = before[at + word]!;
