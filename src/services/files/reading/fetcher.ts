@@ -57,6 +57,11 @@ export class Fetcher {
     this.#channel.end().catch(() => {});
   }
 
+  /** The next answer if it is here already, as those of a pack are; else `undefined`. */
+  nextHere(): FetchedFile | undefined {
+    return this.#packed.length > 0 && this.#current?.isOpen !== true ? this.#nextPacked() : undefined;
+  }
+
   /** The next answer, in the order of the wants; the one before must have been read to its end. */
   async next(): Promise<FetchedFile | undefined> {
     if (this.#current?.isOpen) throw new LineError('USAGE', 'the file before has not been read to its end');
@@ -255,11 +260,7 @@ export class FetchedFile {
   async read(): Promise<Content | undefined> {
     if (this.#state === 'ended') return undefined;
     if (this.#state !== 'open') throw this.#state.broken;
-    if (this.whole !== undefined) {
-      // The host saw that it did not change before it sent it.
-      this.#state = 'ended';
-      return this.length === 0 ? undefined : this.#counted(this.whole);
-    }
+    if (this.whole !== undefined) return this.takeWhole();
     let failure: LineError | undefined;
     try {
       const item = await this.#next();
@@ -276,6 +277,13 @@ export class FetchedFile {
     this.#state = 'ended';
     if (failure !== undefined) throw failure;
     return undefined;
+  }
+
+  /** As `read`, of what came whole: `undefined` if that is an empty file. */
+  takeWhole(): Uint8Array | undefined {
+    // The host saw that it did not change before it sent it.
+    this.#state = 'ended';
+    return this.length === 0 ? undefined : this.#counted(this.whole!);
   }
 
   /** Reads to the end and drops everything but what ended the channel. */

@@ -37,6 +37,13 @@ export class BoundedQueue<T> {
     this.#wake();
   }
 
+  /** What is here already, for whoever need not wait: `undefined` if nothing is. */
+  takeNow(): T | undefined {
+    const item = this.#items.shift();
+    if (item !== undefined && this.#items.length <= this.#capacity / 2) this.#wakeAllGivers();
+    return item;
+  }
+
   async take(): Promise<T | undefined> {
     while (this.#items.length === 0) {
       if (this.#end === 'ended') return undefined;
@@ -45,14 +52,16 @@ export class BoundedQueue<T> {
         this.#wakeTaker = resolve;
       });
     }
-    const item = this.#items.shift()!;
-    if (this.#items.length <= this.#capacity / 2) for (const wake of this.#wakeGivers.splice(0)) wake();
-    return item;
+    return this.takeNow();
   }
 
   #wake(): void {
     this.#wakeTaker?.();
     this.#wakeTaker = undefined;
-    if (this.#end !== undefined) for (const wake of this.#wakeGivers.splice(0)) wake();
+    if (this.#end !== undefined) this.#wakeAllGivers();
+  }
+
+  #wakeAllGivers(): void {
+    for (const wake of this.#wakeGivers.splice(0)) wake();
   }
 }

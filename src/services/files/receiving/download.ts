@@ -333,7 +333,9 @@ class Download {
   // ── 2. Receiving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #receive(): Promise<void> {
-    for (let step = await this.#steps.take(); step !== undefined; step = await this.#steps.take()) {
+    for (;;) {
+      const step = this.#steps.takeNow() ?? (await this.#steps.take());
+      if (step === undefined) break;
       if (this.#told !== undefined) await this.#heard();
       if (step.kind === 'file' && step.way === 'plain') {
         await this.#receiveFile(step);
@@ -366,7 +368,7 @@ class Download {
   async #receiveFile(step: FileStep): Promise<void> {
     let fetched: FetchedFile | undefined;
     try {
-      fetched = await this.#fetcher.next();
+      fetched = this.#fetcher.nextHere() ?? (await this.#fetcher.next());
       if (fetched === undefined) throw new LineError('PROTOCOL', 'the other side left a want unanswered');
       if (fetched.failure !== undefined) throw fetched.failure;
       if (fetched.whole === undefined || !this.#canPutWhole(step)) await this.#storeFile(step, fetched);
@@ -376,7 +378,7 @@ class Download {
         const replace = step.over === 'replace';
         const mayReplace = this.#mayReplaceAll;
         this.#arrived.push({ path: step.to, bytes: fetched.whole, mtimeUs, mode, replace, mayReplace });
-        await fetched.read();
+        fetched.takeWhole();
       }
     } catch (thrown) {
       this.#fail(step.to, thrown);
