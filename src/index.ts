@@ -12,6 +12,16 @@ export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
+export { type Command, type ProcessEnd, SIGNALS, type Signal, type StartRequest } from './services/exec/messages.ts';
+export {
+  childEnvironment,
+  type Environment,
+  ExecPolicy,
+  type ExecPolicyOptions,
+  type PermittedStart,
+} from './services/exec/policy.ts';
+export { type ProcessInput, type ProcessRunner, type RunningProcess, StartFailure } from './services/exec/runner.ts';
 export type { Compressor } from './services/files/coding/compressor.ts';
 export type { Entry, EntryType, Excluder, Problem } from './services/files/entry.ts';
 export { excluder } from './services/files/exclude.ts';

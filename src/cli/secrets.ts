@@ -53,16 +53,6 @@ export function takePassphrase(environment: Record<string, string | undefined>):
   return text;
 }
 
-/** The environment for whatever postern starts: a copy without any `POSTERN_*`. */
-export function childEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const child: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    // Upper case, because names are the same in any case on Windows.
-    if (value !== undefined && !name.toUpperCase().startsWith('POSTERN_')) child[name] = value;
-  }
-  return child;
-}
-
 export const PASSPHRASE_WAYS = ['--password-file FILE', '--password-file -', 'POSTERN_PASSWORD'] as const;
 
 function typed(text: string, source: string): Passphrase {

@@ -41,6 +41,14 @@ export const MAX_REASON_BYTES = 256;
 /** Depth of JSON from a peer, counted over its bytes before it is parsed. */
 export const MAX_JSON_DEPTH = 8;
 
+/** Arguments and variables of one command (4-services.md §2); all of them together fill at most one message. */
+export const MAX_EXEC_ARGUMENTS = 4096;
+export const MAX_EXEC_VARIABLES = 256;
+/** Input of a process that its host holds until the process takes it. */
+export const EXEC_STDIN_WINDOW_BYTES = 1 * MiB;
+/** What a timer can hold: 24 days. */
+export const MAX_EXEC_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** Credit a peer must be granted at least, per channel and per lane. */
 export const MIN_CREDIT_BYTES = 128 * KiB;
 export const MIN_LANE_CREDIT_BYTES = 1 * MiB;
@@ -76,6 +84,22 @@ export const MAX_BYTES_BEFORE_LOGIN = 8 * KiB;
 
 /** Lines that one device key may have open at one listener. */
 export const MAX_LINES_PER_DEVICE = 32;
+
+/** Processes at once that a host has started for one device, and for all. */
+export const MAX_PROCESSES_PER_DEVICE = 256;
+export const MAX_PROCESSES = 1024;
+/** Output of a process that the asking side holds for each of the two until it is read. */
+export const EXEC_OUTPUT_QUEUE_BYTES = 1 * MiB;
+/** Outputs that have carried more than this go behind interactive ones. */
+export const EXEC_BULK_AFTER_BYTES = 256 * KiB;
+/** From HUP and TERM to KILL. */
+export const PROCESS_KILL_GRACE_MS = 2_000;
+/**
+ * How long and how far the outputs of a process that has ended are read on while others hold them open: more than lies in
+ * the system's buffers is none of its own.
+ */
+export const PROCESS_DRAIN_MS = 1_000;
+export const PROCESS_DRAIN_BYTES = 1 * MiB;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

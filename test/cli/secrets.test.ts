@@ -4,7 +4,8 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { childEnvironment, findPassphrase, obtainPassphrase, takePassphrase } from '../../src/cli/secrets.ts';
+import { findPassphrase, obtainPassphrase, takePassphrase } from '../../src/cli/secrets.ts';
+import { childEnvironment } from '../../src/services/exec/policy.ts';
 import { bundleProgram } from './fixtures/bundled.ts';
 
 let folder: string;

@@ -3,10 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LineError, listen, nodeCrypto, serveFolder, temporaryInstall } from '../../node/index.ts';
+import { childEnvironment, LineError, listen, nodeCrypto, serveFolder, temporaryInstall } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { generatePassphrase } from '../passphrase.ts';
-import { childEnvironment } from '../secrets.ts';
 
 /**
  * A tour on loopback: serves a folder in this process and runs the real command in a second one against it. Everything

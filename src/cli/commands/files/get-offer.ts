@@ -1,6 +1,13 @@
-import { type Entry, EntrySet, type FilesClient, LineError, makeSha256, type Problem } from '../../../node/index.ts';
+import {
+  childEnvironment,
+  type Entry,
+  EntrySet,
+  type FilesClient,
+  LineError,
+  makeSha256,
+  type Problem,
+} from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
-import { childEnvironment } from '../../secrets.ts';
 import { escapeText } from '../../terminal/escape.ts';
 import { formatCount, formatSize } from '../../terminal/format.ts';
 import type { Pager } from '../../terminal/pager.ts';
