@@ -13,6 +13,16 @@ export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
+export {
+  type ExecOptions,
+  type ExecRequest,
+  exec,
+  type RemoteEnd,
+  type RemoteInput,
+  RemoteProcess,
+  startRemote,
+} from './services/exec/caller.ts';
+export { ExecHost, type ExecHostOptions } from './services/exec/host.ts';
 export { type Command, type ProcessEnd, SIGNALS, type Signal, type StartRequest } from './services/exec/messages.ts';
 export {
   childEnvironment,

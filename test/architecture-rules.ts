@@ -15,6 +15,7 @@ const PORTS = [
   'services/files/entry.ts',
   'services/files/names.ts',
   'services/files/change-signal.ts',
+  'services/exec/runner.ts',
 ];
 
 export interface Layer {
@@ -126,6 +127,8 @@ export const LAYERS: readonly Layer[] = [
       'services/files/receiving/put-host.ts',
       'services/files/reading/offers.ts',
       'services/files/reading/subtree.ts',
+      'services/exec/host.ts',
+      'services/exec/policy.ts',
       'protocol/crypto/',
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.
@@ -133,7 +136,12 @@ export const LAYERS: readonly Layer[] = [
       'node:',
       'npm:smol-toml',
     ],
-    mayNameTypesOf: ['services/files/hash.ts', 'services/files/coding/compressor.ts', 'protocol/admission/'],
+    mayNameTypesOf: [
+      'services/files/hash.ts',
+      'services/files/coding/compressor.ts',
+      'services/exec/',
+      'protocol/admission/',
+    ],
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },
   {
@@ -220,6 +228,9 @@ export const GATES: readonly Gate[] = [
     only: [
       'node/files/',
       'node/state/',
+      // Looks whether the folder is there in which a command shall start, and opens nothing.
+      'node/exec/process-runner.ts',
+      'node/exec/command-service.ts',
       // A password file, and the terminal as a device: what the user names, never what a peer names.
       'cli/secrets.ts',
       'cli/terminal/prompt.ts',
@@ -233,7 +244,7 @@ export const GATES: readonly Gate[] = [
     rule: 'never 8',
     packages: ['node:child_process', 'node:worker_threads', 'node:cluster', 'node:vm'],
     // The tour runs this command itself, the pager is the user's own program; memory.ts only borrows a message port.
-    only: ['node/exec/', 'cli/commands/demo.ts', 'cli/terminal/pager.ts', 'node/memory.ts'],
+    only: ['node/exec/process-runner.ts', 'cli/commands/demo.ts', 'cli/terminal/pager.ts', 'node/memory.ts'],
     reason: 'commands start only through a runner, after the policy',
   },
 ];

@@ -1,6 +1,6 @@
 import { isatty } from 'node:tty';
-import type { StretchedPassphrase } from '../node/index.ts';
-import type { Phase } from './exit-status.ts';
+import type { LineErrorCode, StretchedPassphrase } from '../node/index.ts';
+import type { ExitStatus, Phase } from './exit-status.ts';
 import type { HeadStart } from './head-start.ts';
 import { type ColorChoice, type StreamStyle, streamStyle } from './terminal/colors.ts';
 import { escapeJson, escapeText } from './terminal/escape.ts';
@@ -40,6 +40,10 @@ export class CommandContext {
   display: Pick<ProgressDisplay, 'print' | 'pause' | 'resume'> | undefined;
   /** Whether another program has the terminal now, so that Ctrl-C means that one. */
   isTerminalLent = (): boolean => false;
+  /** Offered each signal that would end the command; `true` says that it is taken care of. */
+  takeSignal: ((signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => boolean) | undefined;
+  /** For commands whose exit status is not theirs alone: how they tell a failure of their own. */
+  failureStatus: ((code: LineErrorCode) => ExitStatus) | undefined;
   /** For commands that end without an error and yet not with 0. */
   exitStatus: number | undefined;
   /** What was asked or read once, for the next time it is needed; by `HOST:PORT`, or `''` for every host. */

@@ -17,6 +17,8 @@ export interface FailureContext {
   /** What failed and on which machine, as a phrase: `cannot get notes.txt from lab`. */
   readonly what?: string | undefined;
   readonly phase?: Phase | undefined;
+  /** Takes the place of the usual table, for commands whose status is not theirs alone. */
+  readonly exitStatus?: ((code: LineErrorCode) => ExitStatus) | undefined;
   /** What to try, where the command knows better than the code; `''` for nothing. */
   readonly hint?: string | undefined;
   /** How often `-v` was given; from 2 on, stacks are shown. */
@@ -25,7 +27,7 @@ export interface FailureContext {
 
 export function describeFailure(error: unknown, context: FailureContext = {}): Failure {
   const known = asLineError(error);
-  const exit = exitStatusOf(known.code, context.phase);
+  const exit = context.exitStatus?.(known.code) ?? exitStatusOf(known.code, context.phase);
   const why = explainError(known);
   const hint = (escapeOptional(context.hint) ?? hintFor(known)) || undefined;
   const what = escapeOptional(context.what);

@@ -25,6 +25,8 @@ export function buildProgram(makeContext: MakeContext): Command {
       visibleCommands: command => command.commands.slice(),
     })
     .exitOverride()
+    // So that `--` is left to the command that it was written for.
+    .enablePositionalOptions()
     // What is wrong with the command line is told by run.ts, like every other failure.
     .configureOutput({ writeErr: () => {} })
     .addHelpText('after', EXAMPLES);
@@ -146,11 +148,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
     .description("Makes DST's content like SRC's; one of them is on another machine. Replaces what differs.")
     .option('-n, --dry-run', 'tell what would be done, and do nothing')
     .option('--delete', 'remove from DST what SRC does not have')
-    .option(
-      '--exclude <pattern>',
-      'leave out what matches, on both sides; may be repeated',
-      (one, before?: string[]) => [...(before ?? []), one],
-    )
+    .option('--exclude <pattern>', 'leave out what matches, on both sides; may be repeated', collect)
     .option('--exclude-from <file>', 'patterns from a file, one a line')
     .option('--watch', 'stay, and sync again whenever SRC changes, until Ctrl-C')
     .option('--checksum', 'compare and verify by SHA-256 of what lies on both disks')
@@ -160,6 +158,28 @@ function addSync(program: Command, makeContext: MakeContext): void {
       await sync(makeContext(options), source, target, ran.opts());
     });
   carrying(command);
+  connecting(command);
+}
+
+function addExec(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('exec')
+    .argument('<place>', 'HOST')
+    .argument('[command...]', 'CMD ARG…; what comes behind CMD is no option of postern')
+    .summary('run a command there')
+    .description('Runs a command of the other machine, where that is allowed. Its exit status is that of the command.')
+    .option('-c, --command <line>', 'a line for the shell there, in place of CMD ARG…')
+    .option('-n, --no-stdin', 'give it no input')
+    .option('--cwd <folder>', 'where it starts: absolute, or in the served folder')
+    .option('--env <name=value>', 'set a variable; may be repeated', collect)
+    .option('--timeout <s>', 'end it after so many seconds (124)', parseSeconds)
+    .option('--encoding <name>', 'what it prints is in this encoding, gbk for one; shown as UTF-8')
+    .option('--detach', 'start it, print its number, and leave it running')
+    .addHelpText('after', EXEC_EXAMPLES)
+    .action(async (place: string, argv: string[], options, ran) => {
+      const { exec } = await import('./commands/exec.ts');
+      await exec(makeContext(options), place, argv, ran.opts());
+    });
   connecting(command);
 }
 
@@ -265,6 +285,16 @@ function connecting(command: Command, role: 'dialling' | 'serving' = 'dialling')
   return command;
 }
 
+/** The flags of a command whose value is the word behind them. */
+export function valueFlags(command: Command): ReadonlySet<string> {
+  const valued = command.options.filter(option => option.required);
+  return new Set(valued.flatMap(({ short, long }) => [short, long].filter(flag => flag !== undefined)));
+}
+
+function collect(one: string, before: readonly string[] = []): readonly string[] {
+  return [...before, one];
+}
+
 function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count)) throw new InvalidArgument('a whole number is needed');
@@ -288,7 +318,21 @@ const POLICIES = [
 ] as const;
 
 /** In the order of help: what is used most comes first. */
-const ADDERS = [addServe, addLs, addGet, addPut, addSync, addRm, addMkdir, addMv, addPing, addMay, addForget, addDemo];
+const ADDERS = [
+  addServe,
+  addLs,
+  addGet,
+  addPut,
+  addSync,
+  addRm,
+  addMkdir,
+  addMv,
+  addExec,
+  addPing,
+  addMay,
+  addForget,
+  addDemo,
+];
 
 const EXAMPLES = `
 Examples:
@@ -310,3 +354,9 @@ Examples:
   postern put photos lab:2024               a folder: 2024/photos
   postern put a.txt b.txt lab:inbox/        several files
   tar c . | postern put - lab:backup.tar    from another program`;
+
+const EXEC_EXAMPLES = `
+Examples:
+  postern exec lab -- uname -a              a program with its arguments
+  postern exec lab -c 'du -sh * | sort -h'  a line for the shell there
+  tar c . | postern exec lab -- tar x       with input and output of any size`;

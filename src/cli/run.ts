@@ -4,9 +4,9 @@ import { CommandContext, type OutputOptions } from './context.ts';
 import { EXIT, exitStatusOfSignal } from './exit-status.ts';
 import { describeFailure } from './failure.ts';
 import type { HeadStart } from './head-start.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram, valueFlags } from './program.ts';
 import { takePassphrase } from './secrets.ts';
-import { explainUsage, orderArguments, seeHelp } from './usage.ts';
+import { explainUsage, markCommand, orderArguments, seeHelp } from './usage.ts';
 
 /**
  * From arguments to an exit status:
@@ -25,8 +25,11 @@ export async function runCommand(args: readonly string[], started?: HeadStart): 
     context = new CommandContext(options, passphrase, stop.signal, started);
     return context;
   });
-  const ordered = orderArguments(args);
-  const verb = program.commands.map(command => command.name()).find(name => name === ordered[0]);
+  const inOrder = orderArguments(args);
+  const command = program.commands.find(one => one.name() === inOrder[0]);
+  const verb = command?.name();
+  // Whatever looks like an option behind the name of a program is meant for that.
+  const ordered = command !== undefined && verb === 'exec' ? markCommand(inOrder, valueFlags(command)) : inOrder;
   let status: number = EXIT.ok;
   try {
     await program.parseAsync(ordered, { from: 'user' });
@@ -52,6 +55,7 @@ function reportFailure(
     // Whoever has just said no needs no account of what that keeps from being done.
     what: error instanceof LineError && error.code === 'CANCELLED' ? undefined : context?.doing,
     phase: context?.phase,
+    exitStatus: context?.failureStatus,
     verbose: context?.options.verbose,
     hint: mistake?.hint ?? context?.hint ?? (isUsage ? seeHelp(verb) : undefined),
   });
@@ -70,8 +74,9 @@ function handleSignals(
   context: () => CommandContext | undefined,
 ): { by: NodeJS.Signals | undefined } {
   const signalled: { by: NodeJS.Signals | undefined } = { by: undefined };
-  const end = (signal: NodeJS.Signals): void => {
+  const end = (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
     if (signal === 'SIGINT' && context()?.isTerminalLent()) return;
+    if (context()?.takeSignal?.(signal)) return;
     if (signalled.by !== undefined) {
       context()?.close();
       process.exit(exitStatusOfSignal(signal));
@@ -84,7 +89,7 @@ function handleSignals(
       process.exit(exitStatusOfSignal(signal));
     }, TIDY_UP_MS).unref();
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => end(signal));
   process.on('SIGUSR1', () => context()?.showStatus());
   if (process.platform === 'darwin') process.on('SIGINFO', () => context()?.showStatus());
   return signalled;

@@ -13,6 +13,27 @@ export function orderArguments(args: readonly string[]): readonly string[] {
   return [args[at]!, ...args.slice(0, at), ...args.slice(at + 1)];
 }
 
+/**
+ * `exec lab ls -l` is `exec lab -- ls -l`: options end where the command of the other machine begins, at the second word
+ * that is no option. `valued` are the flags whose value is the word behind them.
+ */
+export function markCommand(args: readonly string[], valued: ReadonlySet<string>): readonly string[] {
+  let words = 0;
+  for (let at = 1; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === '--') return args;
+    if (arg.startsWith('-') && arg !== '-') {
+      // Of short flags written together only the last can take the next word, and only if none before it takes the rest.
+      const flags = /^-[A-Za-z]/.test(arg) ? arg.slice(1) : '';
+      const first = [...flags].findIndex(flag => valued.has(`-${flag}`));
+      if (valued.has(arg) || (first !== -1 && first === flags.length - 1)) at += 1;
+    } else if (++words === 2) {
+      return [...args.slice(0, at), '--', ...args.slice(at)];
+    }
+  }
+  return args;
+}
+
 /** The error of the parser in our words; `verb` is the command that was named, if it is one. */
 export function explainUsage(message: string, verb: string | undefined, args: readonly string[]): UsageMistake {
   // All that the parser says of `help lss`.

@@ -2,12 +2,15 @@
 export * from '../index.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
+export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';
+export { NodeProcessRunner } from './exec/process-runner.ts';
 export { brotliCompressor } from './files/brotli.ts';
 export { type FolderService, makeOffers, makeSha256, openOffer, serveFolder } from './files/folder-service.ts';
 export { ReadRoot } from './files/read-root.ts';
 export { ReceiveRoot } from './files/receive-root.ts';
 export { type ListenOptions, listen, type Passphrase, type Server } from './listen.ts';
 export { keepHeapSmall } from './memory.ts';
+export { type AuditFields, AuditFile, auditFields } from './state/audit-file.ts';
 export { type Config, readConfig } from './state/config.ts';
 export { type StateFolders, stateFolders } from './state/folders.ts';
 export { type Install, type Pins, temporaryInstall, thisInstall } from './state/install.ts';

@@ -1,6 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import {
+  type AuditEntry,
+  type AuditFields,
+  auditFields,
+  type CommandService,
   DEFAULT_PORT,
   fingerprint,
   type Line,
@@ -14,6 +18,7 @@ import {
   type RejectedLogin,
   type Server,
   type Service,
+  serveCommands,
   serveFolder,
   thisInstall,
 } from '../../node/index.ts';
@@ -41,7 +46,9 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
-  const services = [await openFolder(context, directory, allow)];
+  const folder = await openFolder(context, directory, allow);
+  const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
+  const services = commands === undefined ? [folder] : [folder, commands];
   const server = await listen({
     host,
     port,
@@ -75,7 +82,7 @@ export async function serve(context: CommandContext, directory: string, options:
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
-  await server.close();
+  await Promise.all([server.close(), commands?.close()]);
 }
 
 function announce(
@@ -102,7 +109,9 @@ function announce(
 function summarise(offered: readonly Permission[]): string {
   const powers = offered.filter(name => name !== 'chat' && name !== 'time');
   if (powers.length === 0) return 'no files';
-  return powers.join() === 'read' ? 'read only' : `allowing ${powers.join(', ')}`;
+  if (powers.join() === 'read') return 'read only';
+  const commands = powers.includes('exec') ? ': whoever logs in can run commands as you' : '';
+  return `allowing ${powers.join(', ')}${commands}`;
 }
 
 /** One line an event on stderr; every field comes from outside and is escaped (R-X2). */
@@ -128,13 +137,24 @@ class ServeLog {
     this.#write('fault', { reason: error.cause instanceof Error ? error.cause.message : error.message });
   }
 
-  #write(event: string, fields: Record<string, string | number | boolean | undefined>): void {
+  /** A process that a peer has started or asked for; the same is kept in the audit file. */
+  audit(entry: AuditEntry): void {
+    const { event, ...fields } = auditFields(entry);
+    // In one word as in the audit file in two: other events of the log are not about processes.
+    this.#write(`exec-${entry.event}`, fields);
+  }
+
+  #write(event: string, fields: AuditFields): void {
     if (this.#context.options.quiet) return;
     const time = formatTimestamp(Date.now());
     if (this.#context.options.json) {
       process.stderr.write(`${escapeJson({ type: 'status', event, time, ...fields })}\n`);
     } else {
-      process.stderr.write(`${escapeLogLine(event, { time, ...fields })}\n`);
+      const flat = Object.entries(fields).map(([name, value]) => [
+        name,
+        typeof value === 'object' ? JSON.stringify(value) : value,
+      ]);
+      process.stderr.write(`${escapeLogLine(event, { time, ...Object.fromEntries(flat) })}\n`);
     }
   }
 }
@@ -146,6 +166,13 @@ async function openFolder(context: CommandContext, directory: string, allow: rea
     context.hint = 'name a folder of this machine';
     throw thrown;
   }
+}
+
+function openCommands(directory: string, log: ServeLog): Promise<CommandService> {
+  return serveCommands(directory, {
+    onAudit: entry => log.audit(entry),
+    onFault: thrown => log.fault(thrown),
+  });
 }
 
 /** The library says `ACCESS`, as for a port that takes more rights. */

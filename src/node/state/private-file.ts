@@ -60,9 +60,12 @@ export async function createPrivateFile(file: PrivateFile, text: string): Promis
   });
 }
 
-/** Adds one line. Several processes may do so at once: each line is one write at the end of the file. */
-export async function appendPrivateLine(file: PrivateFile, line: string): Promise<void> {
-  await translated(file.path, async () => {
+/**
+ * Adds one line and returns the size of the file with it. Several processes may do so at once: each line is one write at
+ * the end of the file. With `sync` it is on the disk when the promise settles, else with the system.
+ */
+export async function appendPrivateLine(file: PrivateFile, line: string, { sync = true } = {}): Promise<number> {
+  return translated(file.path, async () => {
     await makeFolder(file);
     const flags = constants.O_RDWR | constants.O_APPEND;
     const handle = (await openExisting(file, flags)) ?? (await openNew(file.path, flags));
@@ -70,7 +73,8 @@ export async function appendPrivateLine(file: PrivateFile, line: string): Promis
       // A line that a crash or a full disk has cut must not swallow this one.
       const start = (await endsInLine(handle)) ? '' : '\n';
       await handle.writeFile(`${start}${line}\n`);
-      await handle.sync();
+      if (sync) await handle.sync();
+      return (await handle.stat()).size;
     } finally {
       await handle.close();
     }
