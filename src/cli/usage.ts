@@ -24,8 +24,8 @@ export function markCommand(args: readonly string[], valued: ReadonlySet<string>
     if (arg === '--') return args;
     if (arg.startsWith('-') && arg !== '-') {
       // Of short flags written together only the last can take the next word, and only if none before it takes the rest.
-      const flags = /^-[A-Za-z]/.test(arg) ? arg.slice(1) : '';
-      const first = [...flags].findIndex(flag => valued.has(`-${flag}`));
+      const flags = /^-[A-Za-z]/.test(arg) ? arg.slice(1).split('') : [];
+      const first = flags.findIndex(flag => valued.has(`-${flag}`));
       if (valued.has(arg) || (first !== -1 && first === flags.length - 1)) at += 1;
     } else if (++words === 2) {
       return [...args.slice(0, at), '--', ...args.slice(at)];

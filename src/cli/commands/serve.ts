@@ -102,7 +102,9 @@ function announce(
   const where = `on ${isLocal ? 'this' : 'the other'} machine:  postern`;
   if (offered.includes('read')) context.note(`${where} get ${url}FILE`);
   if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
-  if (!offered.includes('read') && !offered.includes('write')) context.note(`${where} may ${url}`);
+  if (offered.includes('exec')) context.note(`${where} exec ${url} -- CMD`);
+  if (!['read', 'write', 'exec'].some(name => offered.includes(name as Permission)))
+    context.note(`${where} may ${url}`);
 }
 
 /** What the files, and the machine behind them, are open to. */
@@ -139,8 +141,8 @@ class ServeLog {
 
   /** A process that a peer has started or asked for; the same is kept in the audit file. */
   audit(entry: AuditEntry): void {
-    const { event, ...fields } = auditFields(entry);
-    // In one word as in the audit file in two: other events of the log are not about processes.
+    // The other events of the log are about lines.
+    const { event: _, ...fields } = auditFields(entry);
     this.#write(`exec-${entry.event}`, fields);
   }
 
