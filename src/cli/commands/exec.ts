@@ -13,7 +13,7 @@ import { EXIT, type ExitStatus, exitStatusOfSignal } from '../exit-status.ts';
 import { explainError } from '../failure.ts';
 import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
-import { type DialOptions, remotePlace, withLine } from './dial.ts';
+import { type DialOptions, remotePlace, requirePermission, withLine } from './dial.ts';
 
 export interface ExecCommandOptions extends DialOptions {
   /** A line for the host's shell, in place of a command with arguments. */
@@ -45,9 +45,10 @@ export async function exec(
   context.doing = `cannot run this on ${name}`;
   const { shell, env, makeDecoder } = parseOptions(argv, place.path, options);
   context.failureStatus = statusOfFailure;
-  await withLine(context, place, options, async ({ line }) => {
+  await withLine(context, place, options, async connected => {
+    requirePermission(connected, 'exec', 'run commands');
     const remote = await execOn(
-      line,
+      connected.line,
       {
         ...(shell === undefined ? { argv } : { shell }),
         cwd: options.cwd,

@@ -34,7 +34,13 @@ export class ExecHost {
     this.#clock = options.clock ?? systemClock;
     this.service = {
       name: 'exec',
-      kinds: { [EXEC_KIND]: { permission: 'exec', handle: (channel, line) => this.run(channel, line.peer) } },
+      kinds: {
+        [EXEC_KIND]: {
+          permission: 'exec',
+          refused: (_, line) => this.#refuse({ ...this.#about(line.peer), event: 'refused', ...NOT_ALLOWED }),
+          handle: (channel, line) => this.run(channel, line.peer),
+        },
+      },
     };
   }
 
@@ -43,7 +49,7 @@ export class ExecHost {
    * process has ended, or has started with `detach`.
    */
   async run(channel: Channel, asker: Asker): Promise<void> {
-    const about = { id: ++this.#count, kind: EXEC_KIND, asker };
+    const about = this.#about(asker);
     const message = await channel.readMessage();
     let request: StartRequest | undefined;
     let permitted: PermittedStart;
@@ -117,6 +123,12 @@ export class ExecHost {
     await channel.send({ t: 'started', pid: process.pid });
   }
 
+  #about(asker: Asker): About {
+    this.#count += 1;
+    // `peer` of a line is made anew each time, and keeps more than is recorded.
+    return { id: this.#count, kind: EXEC_KIND, asker: { key: asker.key, address: asker.address } };
+  }
+
   #recordEnd(about: About & Bytes, end: ProcessEnd, began: number): Promise<void> {
     const durationMs = Math.round(this.#clock.now() - began);
     return this.#options.audit.record({ ...about, event: 'end', end, durationMs });
@@ -145,4 +157,5 @@ function toRefusal(thrown: unknown): Pick<AuditRefusal, 'code' | 'reason'> {
   return { code, reason: message };
 }
 
+const NOT_ALLOWED = { code: 'FORBIDDEN', reason: 'not allowed for this login (exec)' } as const;
 const NO_BYTES: Bytes = { stdinBytes: 0, stdoutBytes: 0, stderrBytes: 0 };

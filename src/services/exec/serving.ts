@@ -1,4 +1,5 @@
 import { LineError } from '../../errors.ts';
+import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import type { Clock } from '../../line/clock.ts';
 import { type JsonObject, readText } from '../../protocol/bytes/json.ts';
@@ -63,9 +64,11 @@ export class Serving {
     try {
       await Promise.race([serving, this.#listening.then(() => this.#requireTold())]);
     } catch (thrown) {
-      // What is still written settles when the channel is reset for what is thrown here.
+      // The other side hears of it now, and nothing more of the process; what is still being written fails by it.
       serving.catch(() => {});
-      await this.#process.end(PROCESS_KILL_GRACE_MS);
+      const gone = this.#process.end(PROCESS_KILL_GRACE_MS);
+      this.#channel.reset(toLineError(thrown));
+      await gone;
       this.#process.close();
       throw thrown;
     }

@@ -322,7 +322,7 @@ describe('who may', () => {
   it('a login without the permission may not, whatever else it may', async () => {
     const { run, audit } = await commanded({ allow: ['read', 'write', 'delete', 'shell', 'chat', 'time', 'agents'] });
     await expect(run({ argv: ['true'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    expect(audit).toEqual([]);
+    expect(audit).toMatchObject([{ event: 'refused', code: 'FORBIDDEN' }]);
   });
 
   it('with a list has exactly what is on it, and the rest is FORBIDDEN at the host', async () => {
