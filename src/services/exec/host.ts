@@ -64,10 +64,10 @@ export class ExecHost {
       throw thrown;
     }
     const began = this.#clock.now();
-    let process: RunningProcess;
+    let running: RunningProcess;
     try {
       await this.#options.audit.record({ ...about, event: 'start', request });
-      process = await this.#options.runner.start(permitted);
+      running = await this.#options.runner.start(permitted);
     } catch (thrown) {
       giveBack();
       if (!(thrown instanceof StartFailure)) {
@@ -78,31 +78,31 @@ export class ExecHost {
       await channel.send({ t: 'failed', status: thrown.status, reason: thrown.message });
       return;
     }
-    void process.ended.then(giveBack);
-    if (request.detach) await this.#leave(channel, { ...about, pid: process.pid }, process, request, began);
-    else await this.#serve(channel, { ...about, pid: process.pid }, process, request, began);
+    void running.ended.then(giveBack);
+    if (request.detach) await this.#leave(channel, { ...about, pid: running.pid }, running, request, began);
+    else await this.#serve(channel, { ...about, pid: running.pid }, running, request, began);
   }
 
   /** Starts nothing more and ends what runs, but what was detached. Resolves when it is gone. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#attached].map(process => process.end(PROCESS_KILL_GRACE_MS)));
+    await Promise.all([...this.#attached].map(running => running.end(PROCESS_KILL_GRACE_MS)));
   }
 
   /** Joined to its channel: the process ends with it. */
   async #serve(
     channel: Channel,
     about: About,
-    process: RunningProcess,
+    running: RunningProcess,
     request: StartRequest,
     began: number,
   ): Promise<void> {
-    this.#attached.add(process);
-    const serving = new Serving(channel, process, this.#clock);
+    this.#attached.add(running);
+    const serving = new Serving(channel, running, this.#clock);
     try {
       await serving.run(request.timeoutMs);
     } finally {
-      this.#attached.delete(process);
+      this.#attached.delete(running);
       await this.#recordEnd({ ...about, ...serving.bytes }, await serving.ended, began);
     }
     await serving.finish();
@@ -112,15 +112,15 @@ export class ExecHost {
   async #leave(
     channel: Channel,
     about: About,
-    process: RunningProcess,
+    running: RunningProcess,
     request: StartRequest,
     began: number,
   ): Promise<void> {
-    const ended = endInTime(process, request.timeoutMs, this.#clock);
+    const ended = endInTime(running, request.timeoutMs, this.#clock);
     ended
       .then(end => this.#recordEnd({ ...about, ...NO_BYTES }, end, began))
       .catch((thrown: unknown) => this.#options.onFault?.(thrown));
-    await channel.send({ t: 'started', pid: process.pid });
+    await channel.send({ t: 'started', pid: running.pid });
   }
 
   #about(asker: Asker): About {

@@ -27,7 +27,7 @@ export class Serving {
   /** How the process ended. Settles in any case, if `run` was called. */
   readonly ended: Promise<ProcessEnd>;
   readonly #channel: Channel;
-  readonly #process: RunningProcess;
+  readonly #running: RunningProcess;
   readonly #clock: Clock;
   readonly #input: Input;
   readonly #outputBytes = { stdout: 0, stderr: 0 };
@@ -40,11 +40,11 @@ export class Serving {
   #listening: Promise<void> | undefined;
   #settleEnded!: (end: ProcessEnd) => void;
 
-  constructor(channel: Channel, process: RunningProcess, clock: Clock) {
+  constructor(channel: Channel, running: RunningProcess, clock: Clock) {
     this.#channel = channel;
-    this.#process = process;
+    this.#running = running;
     this.#clock = clock;
-    this.#input = new Input(channel, process);
+    this.#input = new Input(channel, running);
     this.ended = new Promise(resolve => {
       this.#settleEnded = resolve;
     });
@@ -57,7 +57,7 @@ export class Serving {
 
   /** Returns when the process is over and the other side told. Throws what ended the channel before; then the group is gone. */
   async run(timeoutMs: number | undefined): Promise<void> {
-    const ended = endInTime(this.#process, timeoutMs, this.#clock);
+    const ended = endInTime(this.#running, timeoutMs, this.#clock);
     void ended.then(this.#settleEnded);
     this.#listening = this.#listen();
     const serving = this.#serve(ended);
@@ -66,10 +66,10 @@ export class Serving {
     } catch (thrown) {
       // The other side hears of it now, and nothing more of the process; what is still being written fails by it.
       serving.catch(() => {});
-      const gone = this.#process.end(PROCESS_KILL_GRACE_MS);
+      const gone = this.#running.end(PROCESS_KILL_GRACE_MS);
       this.#channel.reset(toLineError(thrown));
       await gone;
-      this.#process.close();
+      this.#running.close();
       throw thrown;
     }
   }
@@ -81,7 +81,7 @@ export class Serving {
   }
 
   async #serve(ended: Promise<ProcessEnd>): Promise<void> {
-    await this.#channel.send({ t: 'started', pid: this.#process.pid });
+    await this.#channel.send({ t: 'started', pid: this.#running.pid });
     const outputs = Promise.all([this.#carry('stdout'), this.#carry('stderr')]);
     const end = await Promise.race([ended, outputs.then(() => ended)]);
     this.#afterEnd = 0;
@@ -90,7 +90,7 @@ export class Serving {
       await outputs;
     } finally {
       stopWaiting();
-      this.#process.close();
+      this.#running.close();
     }
     await this.#channel.send(encodeExit(end));
     this.#isTold = true;
@@ -111,7 +111,7 @@ export class Serving {
   #take(message: JsonObject): void {
     switch (readText(message, 't', 16)) {
       case 'signal':
-        this.#process.signal(decodeSignal(message));
+        this.#running.signal(decodeSignal(message));
         break;
       case 'eof':
         this.#input.end();
@@ -122,7 +122,7 @@ export class Serving {
   }
 
   async #carry(name: OutputName): Promise<void> {
-    for await (const bytes of this.#process[name]) {
+    for await (const bytes of this.#running[name]) {
       this.#outputBytes[name] += bytes.length;
       if (this.#outputBytes[name] > EXEC_BULK_AFTER_BYTES) this.#channel.setPriority('bulk');
       this.#writing += 1;
@@ -130,7 +130,7 @@ export class Serving {
       this.#writing -= 1;
       if (this.#afterEnd === undefined) continue;
       this.#afterEnd += bytes.length;
-      if (this.#afterEnd > PROCESS_DRAIN_BYTES) this.#process.close();
+      if (this.#afterEnd > PROCESS_DRAIN_BYTES) this.#running.close();
     }
   }
 
@@ -147,7 +147,7 @@ export class Serving {
     let waits = 0;
     const look = (): void => {
       if (this.#writing === 0) waits += 1;
-      if (waits >= 2) this.#process.close();
+      if (waits >= 2) this.#running.close();
       else timer = this.#clock.after(PROCESS_DRAIN_MS / 2, look);
     };
     let timer = this.#clock.after(PROCESS_DRAIN_MS / 2, look);
@@ -155,19 +155,19 @@ export class Serving {
   }
 }
 
-/** How `process` ends, which after `timeoutMs` it is made to. */
+/** How `running` ends, which after `timeoutMs` it is made to. */
 export async function endInTime(
-  process: RunningProcess,
+  running: RunningProcess,
   timeoutMs: number | undefined,
   clock: Clock,
 ): Promise<ProcessEnd> {
-  if (timeoutMs === undefined) return process.ended;
+  if (timeoutMs === undefined) return running.ended;
   let timedOut = false;
   const timer = clock.after(timeoutMs, () => {
     timedOut = true;
-    void process.end(PROCESS_KILL_GRACE_MS);
+    void running.end(PROCESS_KILL_GRACE_MS);
   });
-  const end = await process.ended;
+  const end = await running.ended;
   timer.cancel();
   return timedOut ? { ...end, timedOut } : end;
 }
@@ -175,7 +175,7 @@ export async function endInTime(
 /** What comes for the process, up to the window, until it takes it. */
 class Input {
   readonly #channel: Channel;
-  readonly #process: RunningProcess;
+  readonly #running: RunningProcess;
   readonly #queue = new ByteQueue();
   /** All that has come, that the process has taken, and that may come. */
   #receivedBytes = 0;
@@ -184,9 +184,9 @@ class Input {
   #state: 'open' | 'ending' | 'closed' = 'open';
   #isFeeding = false;
 
-  constructor(channel: Channel, process: RunningProcess) {
+  constructor(channel: Channel, running: RunningProcess) {
     this.#channel = channel;
-    this.#process = process;
+    this.#running = running;
   }
 
   get takenBytes(): number {
@@ -217,7 +217,7 @@ class Input {
   async #feed(): Promise<void> {
     for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift()) {
       const byteLength = bytes.length;
-      if (!(await this.#process.stdin.write(bytes))) {
+      if (!(await this.#running.stdin.write(bytes))) {
         // Nothing more is taken, so nothing more is allowed: the other side's writer waits for the end.
         this.#state = 'closed';
         this.#queue.clear();
@@ -227,7 +227,7 @@ class Input {
       if (this.#state === 'open') await this.#allow();
     }
     this.#isFeeding = false;
-    if (this.#state === 'ending') this.#process.stdin.end();
+    if (this.#state === 'ending') this.#running.stdin.end();
   }
 
   async #allow(): Promise<void> {
