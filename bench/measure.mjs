@@ -115,8 +115,8 @@ export function posternEnvironment(folder, passphrase) {
 }
 
 /** Starts `postern serve` and resolves with its port, its process's id and what ends it. */
-export async function startPostern(folder, share) {
-  const args = ['serve', share, '--listen', '127.0.0.1:0', '--json', '--allow', 'read,write,delete'];
+export async function startPostern(folder, share, allow = 'read,write,delete') {
+  const args = ['serve', share, '--listen', '127.0.0.1:0', '--json', '--allow', allow];
   const child = untilExit(
     spawn(process.execPath, [POSTERN, ...args], {
       env: posternEnvironment(folder, PASSPHRASE),

@@ -53,6 +53,8 @@ export async function startSshd(folder) {
 export function sshClients(sshd, port = sshd.port) {
   const ssh = ['ssh', ...sshd.options, '-p', String(port)];
   return {
+    /** Runs a command there. */
+    run: (args, options) => run('ssh', [...sshd.options, '-p', String(port), '127.0.0.1', ...args], options),
     at: path => `127.0.0.1:${path}`,
     scp: (args, options) => run('scp', [...sshd.options, '-q', '-P', String(port), ...args], options),
     rsync: (...args) => run('rsync', ['-a', '-e', ssh.join(' '), ...args]),

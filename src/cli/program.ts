@@ -228,7 +228,9 @@ function addDemo(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('demo')
     .summary('a tour on this machine alone')
-    .description('Serves a folder on loopback, lists and fetches it from a second process, and checks what came.')
+    .description(
+      'Serves a folder on loopback, lists and fetches it and runs a command from a second process, and checks what came.',
+    )
     .action(async options => {
       const { demo } = await import('./commands/demo.ts');
       await demo(makeContext(options));

@@ -3,12 +3,21 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { childEnvironment, LineError, listen, nodeCrypto, serveFolder, temporaryInstall } from '../../node/index.ts';
+import {
+  AuditFile,
+  childEnvironment,
+  LineError,
+  listen,
+  nodeCrypto,
+  serveCommands,
+  serveFolder,
+  temporaryInstall,
+} from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { generatePassphrase } from '../passphrase.ts';
 
 /**
- * A tour on loopback: serves a folder in this process and runs the real command in a second one against it. Everything
+ * A tour on loopback: serves a folder and commands in this process and runs the real command in a second one against it. Everything
  * lives in a temporary folder, keys and pins too, and is gone afterwards.
  */
 export async function demo(context: CommandContext): Promise<void> {
@@ -40,12 +49,14 @@ class Tour {
     await writeFile(join(share, 'photos', 'empty.raw'), '');
 
     const passphrase = generatePassphrase(length => nodeCrypto.randomBytes(length));
+    const host = join(this.#home, 'host');
+    const commands = await serveCommands(share, { audit: new AuditFile({ data: host, state: host, config: host }) });
     const server = await listen({
       host: '127.0.0.1',
       port: 0,
       passphrase: [passphrase],
-      services: [await serveFolder(share)],
-      allow: ['read'],
+      services: [await serveFolder(share), commands],
+      allow: ['read', 'exec'],
       install: temporaryInstall(),
     });
     await this.#say(`serving a folder on 127.0.0.1 port ${server.port}; passphrase: ${passphrase.text}`);
@@ -55,10 +66,12 @@ class Tour {
       await this.#client(passphrase.text, ['ping', '-c', '3', url]);
       await this.#client(passphrase.text, ['ls', '-l', '-R', url]);
       await this.#client(passphrase.text, ['get', `${url}/notes.txt`, `${url}/photos`, 'fetched/']);
+      await this.#client(passphrase.text, ['exec', url, '-c', 'echo this was run there']);
       await this.#client('not the right passphrase', ['get', `${url}/notes.txt`, 'stolen.txt'], 4);
       await this.#compare(share, join(this.#home, 'fetched'));
     } finally {
       await server.close();
+      await commands.close();
     }
     if (this.#context.options.json) await this.#context.printJson({ ok: true, steps: this.#steps });
   }
@@ -70,7 +83,7 @@ class Tour {
     // This very program.
     const main = process.argv[1]!;
     // By a pipe: in an environment it would stand for as long as the process runs (R-A3).
-    const child = spawn(process.execPath, [main, ...args, '--password-file', '-'], {
+    const child = spawn(process.execPath, [main, args[0]!, '--password-file', '-', ...args.slice(1)], {
       cwd: this.#home,
       env: {
         ...childEnvironment(process.env),

@@ -47,6 +47,8 @@ export async function exec(
   context.failureStatus = statusOfFailure;
   await withLine(context, place, options, async connected => {
     requirePermission(connected, 'exec', 'run commands');
+    // What fails from here on is not among the files of the served folder, and says itself what it is.
+    context.hint = '';
     const remote = await execOn(
       connected.line,
       {

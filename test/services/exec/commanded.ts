@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +95,28 @@ export async function follow(remote: RemoteProcess, input: Uint8Array | string =
   await remote.stdin.end();
   const [stdout, stderr] = await outputs;
   return { end: await remote.wait(), stdout, stderr };
+}
+
+/** Random bytes through `cat`: SHA-256 of what went and of what came. */
+export async function thereAndBack(
+  client: Line,
+  mebibytes: number,
+): Promise<{ sent: string; got: string; end: RemoteEnd }> {
+  const remote = await exec(client, { argv: ['cat'] });
+  const block = randomBytes(1024 * 1024);
+  const sent = createHash('sha256');
+  const writing = (async () => {
+    for (let at = 0; at < mebibytes; at++) {
+      block.writeUInt32LE(at, 0);
+      sent.update(block);
+      await remote.stdin.write(block);
+    }
+    await remote.stdin.end();
+  })();
+  const got = createHash('sha256');
+  for await (const bytes of remote.stdout) got.update(bytes);
+  await writing;
+  return { sent: sent.digest('hex'), got: got.digest('hex'), end: await remote.wait() };
 }
 
 export async function collect(output: AsyncIterable<Uint8Array>): Promise<Buffer> {

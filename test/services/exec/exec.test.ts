@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
 import { EXEC_STDIN_WINDOW_BYTES, MAX_PROCESSES_PER_DEVICE } from '../../../src/protocol/limits.ts';
 import { exec } from '../../../src/services/exec/caller.ts';
-import { collect, commanded, firstOf, follow, gone, node } from './commanded.ts';
+import { collect, commanded, firstOf, follow, gone, node, thereAndBack } from './commanded.ts';
 
 describe('a command', () => {
   it('is a list of arguments that no shell reads', async () => {
@@ -102,22 +102,9 @@ describe('a command', () => {
 describe('input and outputs', () => {
   it('carry every byte unchanged, 64 MiB both ways', { timeout: 120_000 }, async () => {
     const { client } = await commanded();
-    const remote = await exec(client, { argv: ['cat'] });
-    const block = randomBytes(1024 * 1024);
-    const sent = createHash('sha256');
-    const writing = (async () => {
-      for (let at = 0; at < 64; at++) {
-        block.writeUInt32LE(at, 0);
-        sent.update(block);
-        await remote.stdin.write(block);
-      }
-      await remote.stdin.end();
-    })();
-    const got = createHash('sha256');
-    for await (const bytes of remote.stdout) got.update(bytes);
-    await writing;
-    expect(await remote.wait()).toMatchObject({ status: 0 });
-    expect(got.digest('hex')).toBe(sent.digest('hex'));
+    const { sent, got, end } = await thereAndBack(client, 64);
+    expect(end).toMatchObject({ status: 0 });
+    expect(got).toBe(sent);
   });
 
   it('are apart, and 10 MB on both at once stop nobody', async () => {
