@@ -12,9 +12,8 @@ export type MakeContext = (options: OutputOptions) => CommandContext;
  */
 export function buildProgram(makeContext: MakeContext): Command {
   const program = new Command('postern')
-    .description(
-      'A private door into your machines: one passphrase, one encrypted line.\nFor the options of a command: postern COMMAND --help.',
-    )
+    .usage('COMMAND …, and postern COMMAND --help for its options')
+    .description('A private door into your machines: one passphrase, one encrypted line.')
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
@@ -23,6 +22,8 @@ export function buildProgram(makeContext: MakeContext): Command {
       visibleOptions: command =>
         command.parent === null ? [] : Help.prototype.visibleOptions.call(new Help(), command),
       visibleCommands: command => command.commands.slice(),
+      // Every command has options.
+      subcommandTerm: command => Help.prototype.subcommandTerm.call(new Help(), command).replace(' [options]', ''),
     })
     .exitOverride()
     // So that `--` is left to the command that it was written for.
@@ -340,8 +341,8 @@ const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern get lab:photos /media/usb/        fetch a folder
-  postern put report.pdf lab:inbox/         send a file`;
+  postern put photos lab:2024               send a folder
+  postern exec lab -- uname -a              run a command there`;
 
 const GET_EXAMPLES = `
 Examples:
