@@ -200,6 +200,13 @@ export const FORBIDDEN_TEXT: readonly ForbiddenText[] = [
     reason: 'only platform code touches the platform, and the library never prints',
   },
   {
+    rule: 'never 4',
+    within: '',
+    except: ['services/exec/policy.ts'],
+    pattern: /\bas (?:unknown as )?PermittedStart\b/,
+    reason: 'only the policy permits a process to start',
+  },
+  {
     rule: 'never 10',
     within: '',
     pattern: /^(?:export )?(?:let|var)\b/m,

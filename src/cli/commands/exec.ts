@@ -79,7 +79,7 @@ async function follow(
   const letGo = passSignals(context, remote);
   try {
     // Nobody waits for it: our input may stay open long after the process has ended.
-    if (takesInput(options)) feed(remote).catch(() => {});
+    if (takesInput(options)) void feed(remote);
     else await remote.stdin.end();
     const [end] = await Promise.all([
       // The outputs are being read by the time that it looks.
@@ -94,8 +94,13 @@ async function follow(
 }
 
 async function feed({ stdin }: RemoteProcess): Promise<void> {
-  for await (const bytes of process.stdin) await stdin.write(bytes as Uint8Array);
-  await stdin.end();
+  try {
+    for await (const bytes of process.stdin) await stdin.write(bytes as Uint8Array);
+  } catch {
+    // What cannot be read any more, a folder for one, is at its end; a command that takes no more has ended.
+  }
+  // A line that is gone is told by whoever reads from it.
+  await stdin.end().catch(() => {});
 }
 
 /** The passphrase may have been all of it. */
@@ -136,7 +141,7 @@ async function show(
   await print(undefined);
 }
 
-/** How bytes of an output are shown; `undefined` is its end. A terminal that the command was given would take them raw. */
+/** How bytes of an output are shown; `undefined` is its end. Only a command that was given the terminal may write to it raw. */
 function printer(context: CommandContext, name: 'stdout' | 'stderr', makeDecoder: MakeDecoder | undefined): Print {
   if (context.options.json) return jsonPrinter(context, name, makeDecoder?.());
   const write = (data: string | Uint8Array): Promise<void> =>

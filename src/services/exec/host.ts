@@ -4,7 +4,7 @@ import type { Channel } from '../../line/channel.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
 import { PROCESS_KILL_GRACE_MS } from '../../protocol/limits.ts';
 import type { Service } from '../service.ts';
-import type { Asker, AuditEnd, AuditLog, AuditRefusal } from './audit.ts';
+import type { Asker, AuditEnd, AuditEntry, AuditLog, AuditRefusal, AuditStart } from './audit.ts';
 import { decodeRun, EXEC_KIND, type ProcessEnd, type StartRequest } from './messages.ts';
 import { ProcessPlaces } from './places.ts';
 import type { ExecPolicy, PermittedStart } from './policy.ts';
@@ -37,7 +37,7 @@ export class ExecHost {
       kinds: {
         [EXEC_KIND]: {
           permission: 'exec',
-          refused: (_, line) => this.#refuse({ ...this.#about(line.peer), event: 'refused', ...NOT_ALLOWED }),
+          refused: (_, line) => this.#recordAfterwards({ ...this.#about(line.peer), event: 'refused', ...NOT_ALLOWED }),
           handle: (channel, line) => this.run(channel, line.peer),
         },
       },
@@ -60,18 +60,18 @@ export class ExecHost {
       if (this.#isClosed) throw new LineError('SHUTDOWN', 'the other side is shutting down');
       giveBack = this.#places.take(asker.key);
     } catch (thrown) {
-      await this.#refuse({ ...about, event: 'refused', request, ...toRefusal(thrown) });
+      await this.#recordAfterwards({ ...about, event: 'refused', request, ...toRefusal(thrown) });
       throw thrown;
     }
     const began = this.#clock.now();
     let running: RunningProcess;
     try {
-      await this.#options.audit.record({ ...about, event: 'start', request });
+      await this.#recordStart({ ...about, event: 'start', request });
       running = await this.#options.runner.start(permitted);
     } catch (thrown) {
       giveBack();
       if (!(thrown instanceof StartFailure)) {
-        await this.#refuse({ ...about, event: 'refused', request, ...toRefusal(thrown) });
+        await this.#recordAfterwards({ ...about, event: 'refused', request, ...toRefusal(thrown) });
         throw thrown;
       }
       await this.#recordEnd({ ...about, ...NO_BYTES }, { status: thrown.status }, began);
@@ -98,6 +98,8 @@ export class ExecHost {
     began: number,
   ): Promise<void> {
     this.#attached.add(running);
+    // Serving has stopped while it was being started.
+    if (this.#isClosed) void running.end(PROCESS_KILL_GRACE_MS);
     const serving = new Serving(channel, running, this.#clock);
     try {
       await serving.run(request.timeoutMs);
@@ -117,9 +119,7 @@ export class ExecHost {
     began: number,
   ): Promise<void> {
     const ended = endInTime(running, request.timeoutMs, this.#clock);
-    ended
-      .then(end => this.#recordEnd({ ...about, ...NO_BYTES }, end, began))
-      .catch((thrown: unknown) => this.#options.onFault?.(thrown));
+    void ended.then(end => this.#recordEnd({ ...about, ...NO_BYTES }, end, began));
     await channel.send({ t: 'started', pid: running.pid });
   }
 
@@ -129,13 +129,23 @@ export class ExecHost {
     return { id: this.#count, kind: EXEC_KIND, asker: { key: asker.key, address: asker.address } };
   }
 
-  #recordEnd(about: About & Bytes, end: ProcessEnd, began: number): Promise<void> {
-    const durationMs = Math.round(this.#clock.now() - began);
-    return this.#options.audit.record({ ...about, event: 'end', end, durationMs });
+  /** Why it cannot be recorded is for the owner: it may name files of this machine. */
+  async #recordStart(entry: AuditStart): Promise<void> {
+    try {
+      await this.#options.audit.record(entry);
+    } catch (cause) {
+      this.#options.onFault?.(cause);
+      throw new LineError('REFUSED', 'this cannot be recorded here, so it is not run', { cause });
+    }
   }
 
-  /** The answer does not wait for what cannot be written down: nothing has run. */
-  async #refuse(entry: AuditRefusal): Promise<void> {
+  async #recordEnd(about: About & Bytes, end: ProcessEnd, began: number): Promise<void> {
+    const durationMs = Math.round(this.#clock.now() - began);
+    await this.#recordAfterwards({ ...about, event: 'end', end, durationMs });
+  }
+
+  /** What is over, or has never run, is not changed by a record that fails. */
+  async #recordAfterwards(entry: AuditEntry): Promise<void> {
     await this.#options.audit.record(entry).catch((thrown: unknown) => this.#options.onFault?.(thrown));
   }
 }
@@ -144,7 +154,7 @@ export interface ExecHostOptions {
   readonly runner: ProcessRunner;
   readonly policy: ExecPolicy;
   readonly audit: AuditLog;
-  /** Hears of entries that could not be recorded where nobody waits for them. */
+  /** Hears of entries that could not be recorded. */
   readonly onFault?: ((thrown: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
 }

@@ -3,7 +3,13 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
-import { EXEC_STDIN_WINDOW_BYTES, MAX_PROCESSES_PER_DEVICE } from '../../../src/protocol/limits.ts';
+import {
+  EXEC_OUTPUT_QUEUE_BYTES,
+  EXEC_STDIN_WINDOW_BYTES,
+  MAX_PROCESSES_PER_DEVICE,
+  OUR_CREDIT_BYTES,
+} from '../../../src/protocol/limits.ts';
+import type { AuditEnd } from '../../../src/services/exec/audit.ts';
 import { exec } from '../../../src/services/exec/caller.ts';
 import { collect, commanded, firstOf, follow, gone, node, thereAndBack } from './commanded.ts';
 
@@ -124,6 +130,17 @@ describe('input and outputs', () => {
     expect((await run({ argv: ['true'] })).end).toMatchObject({ status: 0 });
     await endless.kill();
     expect(await endless.wait()).toMatchObject({ signal: 'SIGTERM' });
+  });
+
+  it('that nobody reads come no further than the windows', async () => {
+    const { client, recorded } = await commanded();
+    const stop = new AbortController();
+    const { pid } = await exec(client, { argv: ['yes'] }, { signal: stop.signal });
+    // Long enough to fill them.
+    await (await exec(client, { argv: ['sleep', '0.5'] })).wait();
+    stop.abort();
+    const end = await recorded(entry => entry.event === 'end' && entry.pid === pid);
+    expect((end as AuditEnd).stdoutBytes).toBeLessThan(OUR_CREDIT_BYTES + EXEC_OUTPUT_QUEUE_BYTES + 1_000_000);
   });
 
   it('are dropped when nobody has begun to read them', async () => {
@@ -351,12 +368,15 @@ describe('the audit', () => {
   });
 
   it('that cannot be kept keeps the command from starting', async () => {
-    const { run, folder } = await commanded({
+    const full = new LineError('NO_SPACE', 'no space left for /home/ann/.local/state/postern/audit.jsonl');
+    const { run, folder, faults } = await commanded({
       record: async ({ event }) => {
-        if (event === 'start') throw new LineError('NO_SPACE', 'the disk is full');
+        if (event === 'start') throw full;
       },
     });
-    await expect(run({ shell: 'echo > made' })).rejects.toMatchObject({ code: 'NO_SPACE' });
+    const refusal = run({ shell: 'echo > made' });
+    await expect(refusal).rejects.toMatchObject({ code: 'REFUSED', message: expect.not.stringContaining('/home') });
+    expect(faults).toEqual([full]);
     await expect(readFile(join(folder, 'made'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
