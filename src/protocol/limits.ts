@@ -95,11 +95,11 @@ export const EXEC_BULK_AFTER_BYTES = 256 * KiB;
 /** From HUP and TERM to KILL. */
 export const PROCESS_KILL_GRACE_MS = 2_000;
 /**
- * How long and how far the outputs of a process that has ended are read on while others hold them open: more than lies in
- * the system's buffers is none of its own.
+ * How long and how far the outputs of a process that has ended are read on while others hold them open: far more than lies
+ * in the system's buffers is none of its own.
  */
 export const PROCESS_DRAIN_MS = 1_000;
-export const PROCESS_DRAIN_BYTES = 1 * MiB;
+export const PROCESS_DRAIN_BYTES = 64 * MiB;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

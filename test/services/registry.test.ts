@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Channel } from '../../src/line/channel.ts';
 import type { Line } from '../../src/line/line.ts';
 import { makeSha256 } from '../../src/node/files/folder-service.ts';
+import { ExecHost, type ExecHostOptions } from '../../src/services/exec/host.ts';
 import { filesHost } from '../../src/services/files/reading/sender.ts';
 import { filesChangeHost } from '../../src/services/files/receiving/put-host.ts';
 import type { ChangeStore, ReadStore } from '../../src/services/files/store.ts';
@@ -117,6 +118,12 @@ describe('R-A8 R-A13 R-A14 the permission matrix', () => {
       expect(await outcome(PERMISSIONS, [...both, probes([])], kind)).toBe('UNSUPPORTED');
     },
   );
+
+  test('the exec service has one kind, which needs exec and nothing else', () => {
+    const unused = {} as ExecHostOptions;
+    const kinds = Object.entries(new ExecHost(unused).service.kinds);
+    expect(kinds.map(([kind, { permission }]) => [kind, permission])).toEqual([['exec.run', 'exec']]);
+  });
 
   test('a permission that does not exist grants nothing', async () => {
     const made = ['Read', 'read ', '*', 'all', '__proto__'] as unknown as Permission[];
