@@ -1,5 +1,5 @@
 import type { Channel } from '../line/channel.ts';
-import type { Line } from '../line/line.ts';
+import type { Route } from '../line/route.ts';
 import type { Permission } from './permission.ts';
 
 /** What channels are for: the accepting side of one service, as a table from the kinds of channels it takes. */
@@ -12,11 +12,11 @@ export interface ServiceKind {
   /** Without this permission the channel is refused before the handler sees it. */
   readonly permission: Permission;
   /** Hears of a channel that was refused for want of the permission, for a service that keeps account of such. */
-  refused?(channel: Channel, line: Line): Promise<void>;
+  refused?(channel: Channel, route: Route): Promise<void>;
   /**
    * Runs one channel. When it returns, its direction is ended for it; what it throws is told to the peer as a RESET,
    * a `LineError` with its code and sentence, anything else only as INTERNAL. `granted` is what this login may do, for a
    * kind that does more for those who may do more.
    */
-  handle(channel: Channel, line: Line, granted: ReadonlySet<Permission>): Promise<void>;
+  handle(channel: Channel, route: Route, granted: ReadonlySet<Permission>): Promise<void>;
 }
