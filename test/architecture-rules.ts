@@ -104,6 +104,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/shell/',
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'a service uses a channel that it is given, knows no other service and no platform',
+  },
+  {
     files: 'testing/',
     may: ['transports/', 'line/', ...PORTS],
     mayNameTypesOf: ['protocol/crypto/provider.ts'],

@@ -49,6 +49,12 @@ export const EXEC_STDIN_WINDOW_BYTES = 1 * MiB;
 /** What a timer can hold: 24 days. */
 export const MAX_EXEC_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** Bytes of a terminal that may be under way and not yet told to be received (4-services.md §5), in each direction. */
+export const SHELL_OUTPUT_WINDOW_BYTES = 256 * KiB;
+export const SHELL_INPUT_WINDOW_BYTES = 64 * KiB;
+/** Columns or rows of a terminal. */
+export const MAX_TERMINAL_SIDE = 10_000;
+
 /** Credit a peer must be granted at least, per channel and per lane. */
 export const MIN_CREDIT_BYTES = 128 * KiB;
 export const MIN_LANE_CREDIT_BYTES = 1 * MiB;
@@ -100,6 +106,16 @@ export const PROCESS_KILL_GRACE_MS = 2_000;
  */
 export const PROCESS_DRAIN_MS = 1_000;
 export const PROCESS_DRAIN_BYTES = 64 * MiB;
+
+/** Terminals at once that a host has started for one device, and for all. */
+export const MAX_TERMINALS_PER_DEVICE = 16;
+export const MAX_TERMINALS = 64;
+/** How long a terminal waits for its line to come back, and for its last output to be fetched. */
+export const SHELL_AWAY_MS = 600_000;
+/** From the HUP of a terminal to KILL. */
+export const SHELL_KILL_GRACE_MS = 5_000;
+/** What has been received of a terminal is told this late at the latest. */
+export const SHELL_TELL_MS = 200;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

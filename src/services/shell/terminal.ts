@@ -1,0 +1,91 @@
+/**
+ * The port through which terminals come: node/exec/terminal-runner.ts on Node, behind the policy (node/exec/terminals.ts).
+ */
+export interface Terminals {
+  /**
+   * Starts a terminal. Resolves when its process runs.
+   *
+   * Throws `FORBIDDEN` for what the policy does not let start, `UNSUPPORTED` where there are no terminals, `NOT_FOUND` and
+   * `ACCESS` for a command that cannot be run.
+   */
+  start(request: TerminalRequest, asking: AskingPeer): Promise<Terminal>;
+}
+
+/** A process in a terminal of its own. Whoever started it reads its output to the end. */
+export interface Terminal {
+  /**
+   * The next bytes of output, `undefined` when there are no more: the process has ended, and what it had written was
+   * read. Nothing is read ahead of the caller but one buffer, so a reader who waits makes the process wait. Never rejects.
+   */
+  read(): Promise<Uint8Array | undefined>;
+  /** Resolves when the terminal has taken the bytes, or when it has ended and never will. Never rejects. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ignored once the process has ended, like a signal. */
+  resize(size: TerminalSize): void;
+  /** To the process that was started and its group. */
+  signal(name: TerminalSignal): void;
+  /** How the process ended; settles before `read` gives `undefined`, and never rejects. */
+  readonly ended: Promise<TerminalEnd>;
+}
+
+/** What shall run in which terminal. Checked for form alone. */
+export interface TerminalRequest {
+  readonly size: TerminalSize;
+  /** The kind of terminal that will show it, a name of terminfo: what programs find as TERM. */
+  readonly term: string;
+  /** Language and colours of the asking side: only the variables that `PASSED_VARIABLES` names. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** A command and its arguments, or a line for the user's shell; absent is the user's login shell. */
+  readonly command?: TerminalCommand | undefined;
+}
+
+export type TerminalCommand = { readonly argv: readonly string[] } | { readonly shell: string };
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** By itself with a status, or by a signal, whose name is one of the host's system. */
+export type TerminalEnd = { readonly status: number } | { readonly signal: string };
+
+/** The signals that may be sent to what runs in a terminal. */
+export const TERMINAL_SIGNALS = [
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTERM',
+  'SIGKILL',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGCONT',
+] as const;
+
+export type TerminalSignal = (typeof TERMINAL_SIGNALS)[number];
+
+/** Who asks for a terminal, and over which kind of channel: for the policy and the record of what was started. */
+export interface AskingPeer {
+  readonly kind: string;
+  readonly key: Uint8Array;
+  readonly address: string;
+}
+
+/** What programs need to know of the person at the other side: how to write, and in which language. */
+export const PASSED_VARIABLES: readonly string[] = [
+  'COLORTERM',
+  'LANG',
+  'LANGUAGE',
+  'LC_ADDRESS',
+  'LC_ALL',
+  'LC_COLLATE',
+  'LC_CTYPE',
+  'LC_IDENTIFICATION',
+  'LC_MEASUREMENT',
+  'LC_MESSAGES',
+  'LC_MONETARY',
+  'LC_NAME',
+  'LC_NUMERIC',
+  'LC_PAPER',
+  'LC_TELEPHONE',
+  'LC_TIME',
+];
