@@ -16,6 +16,7 @@ const PORTS = [
   'services/files/names.ts',
   'services/files/change-signal.ts',
   'services/exec/runner.ts',
+  'services/shell/terminal.ts',
 ];
 
 export interface Layer {
@@ -135,12 +136,14 @@ export const LAYERS: readonly Layer[] = [
       'services/files/reading/subtree.ts',
       'services/exec/host.ts',
       'services/exec/policy.ts',
+      'services/shell/shell-host.ts',
       'protocol/crypto/',
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.
       'protocol/pake/passphrase.ts',
       'node:',
       'npm:smol-toml',
+      'npm:@lydell/node-pty',
     ],
     mayNameTypesOf: [
       'services/files/hash.ts',
@@ -244,6 +247,10 @@ export const GATES: readonly Gate[] = [
       // Looks whether the folder is there in which a command shall start, and opens nothing.
       'node/exec/process-runner.ts',
       'node/exec/command-service.ts',
+      'node/exec/terminal-service.ts',
+      'node/exec/find-command.ts',
+      // Types into a terminal, by its descriptor.
+      'node/exec/terminal-runner.ts',
       // A password file, and the terminal as a device: what the user names, never what a peer names.
       'cli/secrets.ts',
       'cli/terminal/prompt.ts',
@@ -259,5 +266,11 @@ export const GATES: readonly Gate[] = [
     // The tour runs this command itself, the pager is the user's own program; memory.ts only borrows a message port.
     only: ['node/exec/process-runner.ts', 'cli/commands/demo.ts', 'cli/terminal/pager.ts', 'node/memory.ts'],
     reason: 'commands start only through a runner, after the policy',
+  },
+  {
+    rule: 'never 4',
+    packages: ['npm:@lydell/node-pty'],
+    only: ['node/exec/terminal-runner.ts'],
+    reason: 'terminals start only through their runner, after the policy',
   },
 ];

@@ -1,8 +1,8 @@
 import { LineError } from '../../errors.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
-import { MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES, MAX_TERMINAL_SIDE } from '../../protocol/limits.ts';
+import { MAX_EXEC_ARGUMENTS, MAX_EXEC_VARIABLES, MAX_MESSAGE_BYTES, MAX_TERMINAL_SIDE } from '../../protocol/limits.ts';
 import {
-  PASSED_VARIABLES,
+  isPassedVariable,
   TERMINAL_SIGNALS,
   type TerminalCommand,
   type TerminalEnd,
@@ -25,21 +25,35 @@ export function attachKind(open: OpenKind): string {
 }
 
 export function encodeStart(request: TerminalRequest): JsonObject {
-  const { size, term, environment = {}, command } = request;
+  const { size, term, environment = {}, command, cwd } = request;
   const env = Object.entries(environment).map(([name, value]) => ({ name, value }));
-  return { t: 'start', term, ...size, ...(env.length === 0 ? {} : { env }), ...command };
+  return {
+    t: 'start',
+    term,
+    ...size,
+    ...(env.length === 0 ? {} : { env }),
+    ...command,
+    ...(cwd === undefined ? {} : { cwd }),
+  };
 }
 
 /**
- * Throws `MALFORMED` for what no terminal can be started with. Variables that are not passed, or hold what no language is
- * called, are left out: what programs read as a path may not come from a peer, here or in TERM.
+ * Throws `MALFORMED` for what no terminal can be started with. For a shell, variables that are not passed, or hold what no
+ * language is called, are left out: whoever may have a shell sets them there, and what programs take for a path does not
+ * come along unseen, here or in TERM.
  */
 export function decodeStart(message: JsonObject, kind: OpenKind): TerminalRequest {
   if (messageType(message) !== 'start') throw notDue();
-  const term = readText(message, 'term', MAX_VALUE_LENGTH);
+  const term = readText(message, 'term', MAX_TERM_LENGTH);
   if (!TERM_NAME.test(term)) throw new LineError('MALFORMED', 'a kind of terminal that there is not');
-  const request = { term, size: decodeSize(message), environment: decodeEnvironment(message) };
-  return kind === SHELL_KIND.open ? request : { ...request, command: decodeCommand(message) };
+  const size = decodeSize(message);
+  const environment = decodeEnvironment(message);
+  if (kind === SHELL_KIND.open) {
+    const passed = Object.entries(environment).filter(([name, value]) => isPassedVariable(name, value));
+    return { term, size, environment: Object.fromEntries(passed) };
+  }
+  const cwd = hasField(message, 'cwd') ? asCText(readText(message, 'cwd', MAX_MESSAGE_BYTES)) : undefined;
+  return { term, size, environment, command: decodeCommand(message), cwd };
 }
 
 export function decodeSize(message: JsonObject): TerminalSize {
@@ -95,13 +109,14 @@ function decodeCommand(message: JsonObject): TerminalCommand {
 }
 
 function decodeEnvironment(message: JsonObject): Readonly<Record<string, string>> {
-  const environment: Record<string, string> = {};
+  // No prototype: a variable may be called as the peer likes.
+  const environment = Object.create(null) as Record<string, string>;
   if (!hasField(message, 'env')) return environment;
-  for (const entry of readList(message, 'env', PASSED_VARIABLES.length)) {
+  for (const entry of readList(message, 'env', MAX_EXEC_VARIABLES)) {
     if (typeof entry !== 'object' || entry === null) throw new LineError('MALFORMED', 'a variable is not an object');
-    const name = readText(entry as JsonObject, 'name', MAX_VALUE_LENGTH);
-    const value = readText(entry as JsonObject, 'value', MAX_MESSAGE_BYTES);
-    if (PASSED_VARIABLES.includes(name) && LANGUAGE.test(value)) environment[name] = value;
+    const name = readText(entry as JsonObject, 'name', MAX_VARIABLE_NAME);
+    if (!VARIABLE_NAME.test(name)) throw new LineError('MALFORMED', 'a name that no variable has');
+    environment[name] = asCText(readText(entry as JsonObject, 'value', MAX_MESSAGE_BYTES));
   }
   return environment;
 }
@@ -114,11 +129,11 @@ function asCText(value: unknown): string {
   return value;
 }
 
-const MAX_VALUE_LENGTH = 64;
+const MAX_TERM_LENGTH = 64;
+const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const MAX_VARIABLE_NAME = 256;
 /** Of terminfo: no slash, because a library makes a path of it. */
 const TERM_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
-/** `de_DE.UTF-8@euro`, `en:de`, `truecolor`. */
-const LANGUAGE = /^[A-Za-z0-9_.@:+-]{1,64}$/;
 const SIGNAL_NAME = /^SIG[A-Z0-9]{1,12}$/;
 /** Windows has 32 bits of it. */
 const MAX_STATUS = 0xffff_ffff;

@@ -33,10 +33,15 @@ export interface TerminalRequest {
   readonly size: TerminalSize;
   /** The kind of terminal that will show it, a name of terminfo: what programs find as TERM. */
   readonly term: string;
-  /** Language and colours of the asking side: only the variables that `PASSED_VARIABLES` names. */
+  /**
+   * Added to the host's environment. For a shell only the language and colours of the asking side, as
+   * `isPassedVariable` says; others are left out. For a command whatever the policy there lets be set.
+   */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** A command and its arguments, or a line for the user's shell; absent is the user's login shell. */
   readonly command?: TerminalCommand | undefined;
+  /** Where a command starts: absolute, or relative to the served folder, which is the default. A shell starts at home. */
+  readonly cwd?: string | undefined;
 }
 
 export type TerminalCommand = { readonly argv: readonly string[] } | { readonly shell: string };
@@ -70,22 +75,10 @@ export interface AskingPeer {
   readonly address: string;
 }
 
-/** What programs need to know of the person at the other side: how to write, and in which language. */
-export const PASSED_VARIABLES: readonly string[] = [
-  'COLORTERM',
-  'LANG',
-  'LANGUAGE',
-  'LC_ADDRESS',
-  'LC_ALL',
-  'LC_COLLATE',
-  'LC_CTYPE',
-  'LC_IDENTIFICATION',
-  'LC_MEASUREMENT',
-  'LC_MESSAGES',
-  'LC_MONETARY',
-  'LC_NAME',
-  'LC_NUMERIC',
-  'LC_PAPER',
-  'LC_TELEPHONE',
-  'LC_TIME',
-];
+/**
+ * Whether a variable goes along to a shell: what programs need to know of the person who asks is how to write, and in which
+ * language (`de_DE.UTF-8@euro`, `en:de`, `truecolor`), and no value that could be a path.
+ */
+export function isPassedVariable(name: string, value: string): boolean {
+  return /^(?:COLORTERM|LANG|LANGUAGE|LC_[A-Z]{1,16})$/.test(name) && /^[A-Za-z0-9_.@:+-]{1,64}$/.test(value);
+}

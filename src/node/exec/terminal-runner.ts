@@ -1,0 +1,219 @@
+import { writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LineError } from '../../errors.ts';
+import type { PermittedStart } from '../../services/exec/policy.ts';
+import type { Terminal, TerminalEnd, TerminalSignal, TerminalSize } from '../../services/shell/terminal.ts';
+import { codeOf } from '../node-errors.ts';
+import { findCommand } from './find-command.ts';
+
+/**
+ * The one file in which a process starts in a terminal. It decides nothing: what it is given has passed the policy
+ * (services/exec/policy.ts), and the compiler lets nothing else in.
+ */
+export class TerminalRunner {
+  readonly #load: LoadPty;
+
+  /** `load` stands in for the library, which is optional and loaded when it is first needed. */
+  constructor(load: LoadPty = () => import('@lydell/node-pty')) {
+    this.#load = load;
+  }
+
+  /**
+   * Starts a process in a new terminal, in `folder`, at the head of a session and a group of its own.
+   *
+   * Throws a `StartFailure` if there is no such command or it cannot be run, and `UNSUPPORTED` where there are no terminals.
+   */
+  async start(permitted: PermittedStart, { folder, term, size }: TerminalPlace): Promise<RunningTerminal> {
+    const { command, environment } = permitted;
+    const [name, ...args] = 'argv' in command ? command.argv : [SYSTEM_SHELL, '-c', command.shell];
+    const { spawn } = await this.#loadPty();
+    const file = await findCommand(name!, folder, environment['PATH']);
+    try {
+      const pty = spawn(file, args, {
+        name: term,
+        cols: size.columns,
+        rows: size.rows,
+        cwd: folder,
+        env: environment,
+        // Has the system count characters, not bytes, when a line is edited; PtyTerminal then undoes the decoding.
+        encoding: 'utf8',
+      });
+      return new PtyTerminal(pty as OpenedPty);
+    } catch (cause) {
+      throw new LineError('TOO_MANY', 'this machine has no room for another terminal', { cause });
+    }
+  }
+
+  async #loadPty(): Promise<Pty> {
+    if (process.platform === 'win32') throw new LineError('UNSUPPORTED', 'a host on Windows has no terminals');
+    try {
+      return await this.#load();
+    } catch (cause) {
+      const message =
+        'this host has no terminals: the package @lydell/node-pty is not installed, or not for this system';
+      throw new LineError('UNSUPPORTED', message, { cause });
+    }
+  }
+}
+
+export interface TerminalPlace {
+  readonly folder: string;
+  readonly term: string;
+  readonly size: TerminalSize;
+}
+
+export interface RunningTerminal extends Terminal {
+  readonly pid: number;
+}
+
+type Pty = Pick<typeof import('@lydell/node-pty'), 'spawn'>;
+export type LoadPty = () => Promise<Pty>;
+
+/**
+ * What the library does not declare: the descriptor of the terminal, and the socket that reads it. Its version is pinned,
+ * and terminal-runner.test.ts holds what is relied on.
+ */
+type OpenedPty = ReturnType<Pty['spawn']> & { readonly fd: number; readonly _socket: Socket };
+
+class PtyTerminal implements RunningTerminal {
+  readonly ended: Promise<TerminalEnd>;
+  readonly pid: number;
+  readonly #pty: OpenedPty;
+  readonly #socket: Socket;
+  readonly #output: Uint8Array[] = [];
+  #state: 'running' | 'draining' | 'closed' = 'running';
+  #wakeReader: (() => void) | undefined;
+  /** Output since the process has ended. */
+  #drainedBytes = 0;
+
+  constructor(pty: OpenedPty) {
+    this.#pty = pty;
+    this.pid = pty.pid;
+    this.#socket = pty._socket;
+    this.ended = new Promise(settle => {
+      pty.onExit(({ exitCode, signal }) => settle(endOf(exitCode, signal)));
+    });
+    // One character for each byte.
+    this.#socket.setEncoding('latin1');
+    this.#socket.on('data', (text: string) => this.#arrived(Buffer.from(text, 'latin1')));
+    this.#socket.on('close', () => {
+      this.#state = 'closed';
+      this.#wake();
+    });
+    this.#holdOpen();
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#output.length === 0) {
+      if (this.#state === 'closed') {
+        await this.ended;
+        return undefined;
+      }
+      this.#socket.resume();
+      await new Promise<void>(resolve => {
+        this.#wakeReader = resolve;
+      });
+    }
+    return this.#output.shift();
+  }
+
+  /**
+   * Not by the socket: libuv blocks the whole process while a terminal takes no more. The descriptor does not block, and it
+   * is written to at once or not at all, because once it is closed its number is somebody else's.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0, waitMs = 1; this.#state === 'running' && !this.#socket.destroyed; ) {
+      try {
+        at += writeSync(this.#pty.fd, bytes, at);
+        if (at === bytes.length) return;
+        waitMs = 1;
+      } catch (thrown) {
+        // EIO: its process has just ended.
+        if (codeOf(thrown) !== 'EAGAIN') return;
+      }
+      await sleep(waitMs);
+      waitMs = Math.min(2 * waitMs, MAX_WRITE_WAIT_MS);
+    }
+  }
+
+  resize({ columns, rows }: TerminalSize): void {
+    if (this.#state !== 'running') return;
+    try {
+      this.#pty.resize(columns, rows);
+    } catch {
+      // Its process has just ended, which its reader is told.
+    }
+  }
+
+  signal(name: TerminalSignal): void {
+    if (this.#state !== 'running') return;
+    this.#kill(name);
+    // What is stopped would not hear of it.
+    if (name === 'SIGHUP') this.#kill('SIGCONT');
+  }
+
+  #kill(name: TerminalSignal): void {
+    try {
+      process.kill(-this.pid, name);
+    } catch (thrown) {
+      // It is gone, or it has become another user, who is out of our reach.
+      if (codeOf(thrown) !== 'ESRCH' && codeOf(thrown) !== 'EPERM') throw thrown;
+    }
+  }
+
+  #arrived(bytes: Uint8Array): void {
+    this.#output.push(bytes);
+    if (this.#state === 'draining') this.#drainedBytes += bytes.length;
+    // At most one more buffer comes after it.
+    this.#socket.pause();
+    this.#wake();
+  }
+
+  /**
+   * The library destroys its socket 200 ms after the process has ended, whether all was read or not (unixTerminal.js). In
+   * place of it, the rest is read: until nothing comes while somebody reads, or it is more than the system holds and must
+   * come from others, which the process has left behind.
+   */
+  #holdOpen(): void {
+    const socket = this.#socket;
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = error => {
+      if (error !== undefined || socket.errored !== null || socket.readableEnded) return destroy(error);
+      if (this.#state === 'running') {
+        this.#state = 'draining';
+        this.#drain(destroy);
+      }
+      return socket;
+    };
+  }
+
+  #drain(destroy: () => void): void {
+    const wasRead = this.#drainedBytes;
+    setTimeout(() => {
+      if (this.#state === 'closed') return;
+      const isReading = this.#output.length === 0 && !this.#socket.isPaused();
+      const isQuiet = isReading && this.#drainedBytes === wasRead;
+      if (isQuiet || this.#drainedBytes > MAX_DRAINED_BYTES) destroy();
+      else this.#drain(destroy);
+    }, DRAIN_QUIET_MS);
+  }
+
+  #wake(): void {
+    this.#wakeReader?.();
+    this.#wakeReader = undefined;
+  }
+}
+
+function endOf(status: number, signal: number | undefined): TerminalEnd {
+  if (signal === undefined || signal === 0) return { status };
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+  return name === undefined ? { status: 128 + signal } : { signal: name };
+}
+
+const SYSTEM_SHELL = '/bin/sh';
+/** How often a terminal that takes nothing is tried again, at the least. */
+const MAX_WRITE_WAIT_MS = 50;
+const DRAIN_QUIET_MS = 100;
+const MAX_DRAINED_BYTES = 1024 * 1024;
