@@ -12,6 +12,7 @@ export type { JsonObject } from './protocol/bytes/json.ts';
 export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
+export { SHELL_AWAY_MS } from './protocol/limits.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {
@@ -96,4 +97,17 @@ export { syncOnChange } from './services/files/syncing/sync-on-change.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
 export { dispatchChannels, offeredPermissions } from './services/registry.ts';
 export type { Service, ServiceKind } from './services/service.ts';
+export { openShell, type RemoteTerminal, type ShellOptions } from './services/shell/remote-terminal.ts';
+export { type ShellHost, type ShellHostOptions, shellHost } from './services/shell/shell-host.ts';
+export {
+  type AskingPeer,
+  passedVariables,
+  type Terminal,
+  type TerminalCommand,
+  type TerminalEnd,
+  type TerminalRequest,
+  type TerminalSignal,
+  type TerminalSize,
+  type Terminals,
+} from './services/shell/terminal.ts';
 export type { Transport, TransportPeer, TransportSink } from './transports/transport.ts';

@@ -170,6 +170,7 @@ function addExec(program: Command, makeContext: MakeContext): void {
     .summary('run a command there')
     .description('Runs a command of the other machine, where that is allowed. Its exit status is that of the command.')
     .option('-c, --command <line>', 'a line for the shell there, in place of CMD ARG…')
+    .option('-t, --terminal', 'give it this terminal, for programs that draw on one')
     .option('-n, --no-stdin', 'give it no input')
     .option('--cwd <folder>', 'where it starts: absolute, or in the served folder')
     .option('--env <name=value>', 'set a variable; may be repeated', collect)
@@ -180,6 +181,21 @@ function addExec(program: Command, makeContext: MakeContext): void {
     .action(async (place: string, argv: string[], options, ran) => {
       const { exec } = await import('./commands/exec.ts');
       await exec(makeContext(options), place, argv, ran.opts());
+    });
+  connecting(command);
+}
+
+function addShell(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('shell')
+    .argument('<place>', 'HOST')
+    .summary('a terminal there')
+    .description(
+      'Opens your login shell on the other machine in this terminal, where that is allowed. ~? at the start of a line helps.',
+    )
+    .action(async (place: string, options, ran) => {
+      const { shell } = await import('./commands/shell.ts');
+      await shell(makeContext(options), place, ran.opts());
     });
   connecting(command);
 }
@@ -331,6 +347,7 @@ const ADDERS = [
   addMkdir,
   addMv,
   addExec,
+  addShell,
   addPing,
   addMay,
   addForget,

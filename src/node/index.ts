@@ -4,6 +4,7 @@ export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
 export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';
 export { NodeProcessRunner } from './exec/process-runner.ts';
+export { serveTerminals, type TerminalOptions } from './exec/terminal-service.ts';
 export { brotliCompressor } from './files/brotli.ts';
 export { type FolderService, makeOffers, makeSha256, openOffer, serveFolder } from './files/folder-service.ts';
 export { ReadRoot } from './files/read-root.ts';

@@ -26,6 +26,8 @@ export interface ExecCommandOptions extends DialOptions {
   /** A label of TextDecoder. */
   readonly encoding?: string;
   readonly detach?: boolean;
+  /** This terminal is given to it. */
+  readonly terminal?: boolean;
   /** `false` under `--no-stdin`. */
   readonly stdin: boolean;
 }
@@ -44,6 +46,15 @@ export async function exec(
   const name = formatHost(place.host);
   context.doing = `cannot run this on ${name}`;
   const { shell, env, makeDecoder } = parseOptions(argv, place.path, options);
+  if (options.terminal) {
+    const { runInTerminal } = await import('./shell.ts');
+    await runInTerminal(context, place, options, {
+      command: shell === undefined ? { argv } : { shell },
+      cwd: options.cwd,
+      env,
+    });
+    return;
+  }
   context.failureStatus = statusOfFailure;
   await withLine(context, place, options, async connected => {
     requirePermission(connected, 'exec', 'run commands');
@@ -192,7 +203,7 @@ async function tellEnd(context: CommandContext, end: RemoteEnd, { timeout }: Exe
 }
 
 /** Scripts must be able to tell our failures from the command's; what the host refuses is as clear as everywhere. */
-function statusOfFailure(code: LineErrorCode): ExitStatus {
+export function statusOfFailure(code: LineErrorCode): ExitStatus {
   if (code === 'USAGE') return EXIT.usage;
   return code === 'FORBIDDEN' ? EXIT.refused : EXIT.ownFailure;
 }

@@ -18,8 +18,10 @@ import {
   type RejectedLogin,
   type Server,
   type Service,
+  type ShellHost,
   serveCommands,
   serveFolder,
+  serveTerminals,
   thisInstall,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
@@ -48,7 +50,9 @@ export async function serve(context: CommandContext, directory: string, options:
   const log = new ServeLog(context);
   const folder = await openFolder(context, directory, allow);
   const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
-  const services = commands === undefined ? [folder] : [folder, commands];
+  const hasTerminals = allow.includes('shell') || allow.includes('exec');
+  const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
+  const services = [folder, commands, terminals].filter(service => service !== undefined);
   const server = await listen({
     host,
     port,
@@ -82,7 +86,7 @@ export async function serve(context: CommandContext, directory: string, options:
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
-  await Promise.all([server.close(), commands?.close()]);
+  await Promise.all([server.close(), commands?.close(), terminals?.close()]);
 }
 
 function announce(
@@ -112,7 +116,8 @@ function summarise(offered: readonly Permission[]): string {
   const powers = offered.filter(name => name !== 'chat' && name !== 'time');
   if (powers.length === 0) return 'no files';
   if (powers.join() === 'read') return 'read only';
-  const commands = powers.includes('exec') ? ': whoever logs in can run commands as you' : '';
+  const commands =
+    powers.includes('exec') || powers.includes('shell') ? ': whoever logs in can run commands as you' : '';
   return `allowing ${powers.join(', ')}${commands}`;
 }
 
@@ -168,6 +173,13 @@ async function openFolder(context: CommandContext, directory: string, allow: rea
     context.hint = 'name a folder of this machine';
     throw thrown;
   }
+}
+
+function openTerminals(directory: string, log: ServeLog): Promise<ShellHost> {
+  return serveTerminals(directory, {
+    onAudit: entry => log.audit(entry),
+    onFault: thrown => log.fault(thrown),
+  });
 }
 
 function openCommands(directory: string, log: ServeLog): Promise<CommandService> {

@@ -2,7 +2,7 @@ import { LineError } from '../../errors.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
 import { MAX_EXEC_ARGUMENTS, MAX_EXEC_VARIABLES, MAX_MESSAGE_BYTES, MAX_TERMINAL_SIDE } from '../../protocol/limits.ts';
 import {
-  isPassedVariable,
+  passedVariables,
   TERMINAL_SIGNALS,
   type TerminalCommand,
   type TerminalEnd,
@@ -48,10 +48,7 @@ export function decodeStart(message: JsonObject, kind: OpenKind): TerminalReques
   if (!TERM_NAME.test(term)) throw new LineError('MALFORMED', 'a kind of terminal that there is not');
   const size = decodeSize(message);
   const environment = decodeEnvironment(message);
-  if (kind === SHELL_KIND.open) {
-    const passed = Object.entries(environment).filter(([name, value]) => isPassedVariable(name, value));
-    return { term, size, environment: Object.fromEntries(passed) };
-  }
+  if (kind === SHELL_KIND.open) return { term, size, environment: passedVariables(environment) };
   const cwd = hasField(message, 'cwd') ? asCText(readText(message, 'cwd', MAX_MESSAGE_BYTES)) : undefined;
   return { term, size, environment, command: decodeCommand(message), cwd };
 }

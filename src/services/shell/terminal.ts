@@ -34,8 +34,8 @@ export interface TerminalRequest {
   /** The kind of terminal that will show it, a name of terminfo: what programs find as TERM. */
   readonly term: string;
   /**
-   * Added to the host's environment. For a shell only the language and colours of the asking side, as
-   * `isPassedVariable` says; others are left out. For a command whatever the policy there lets be set.
+   * Added to the host's environment. For a shell only the language and colours of the asking side, which
+   * `passedVariables` picks; others are left out. For a command whatever the policy there lets be set.
    */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** A command and its arguments, or a line for the user's shell; absent is the user's login shell. */
@@ -76,9 +76,16 @@ export interface AskingPeer {
 }
 
 /**
- * Whether a variable goes along to a shell: what programs need to know of the person who asks is how to write, and in which
- * language (`de_DE.UTF-8@euro`, `en:de`, `truecolor`), and no value that could be a path.
+ * The variables that go along to a shell: what programs need to know of the person who asks is how to write, and in which
+ * language (`de_DE.UTF-8@euro`, `en:de`, `truecolor`). No value that could be a path is among them.
  */
-export function isPassedVariable(name: string, value: string): boolean {
-  return /^(?:COLORTERM|LANG|LANGUAGE|LC_[A-Z]{1,16})$/.test(name) && /^[A-Za-z0-9_.@:+-]{1,64}$/.test(value);
+export function passedVariables(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (PASSED_NAME.test(name) && value !== undefined && PASSED_VALUE.test(value)) passed[name] = value;
+  }
+  return passed;
 }
+
+const PASSED_NAME = /^(?:COLORTERM|LANG|LANGUAGE|LC_[A-Z]{1,16})$/;
+const PASSED_VALUE = /^[A-Za-z0-9_.@:+-]{1,64}$/;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { waitBeforeTry } from '../../../src/cli/commands/files/transfer/redial.ts';
+import { waitBeforeTry } from '../../../src/cli/commands/wait-before-try.ts';
 import { startForTest, stop } from '../support/command.ts';
 import { type Direction, Gate } from '../support/gate.ts';
 import { Served } from '../support/served.ts';

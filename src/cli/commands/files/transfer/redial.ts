@@ -5,6 +5,7 @@ import type { RemotePlace } from '../../../place.ts';
 import { escapeJson } from '../../../terminal/escape.ts';
 import { formatTimestamp } from '../../../terminal/format.ts';
 import { type DialHooks, type DialOptions, withLine } from '../../dial.ts';
+import { waitBeforeTry } from '../../wait-before-try.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /**
@@ -67,12 +68,6 @@ function tellRetry(context: CommandContext, { code }: LineError, waitMs: number,
   context.tell(escapeJson(event));
 }
 
-/** 1, 2, 4 … 30 s, less up to half of it by chance, so that the clients of one server do not all return at once. */
-export function waitBeforeTry(tries: number, chance: number): number {
-  const fullMs = Math.min(1000 * 2 ** tries, MAX_WAIT_MS);
-  return fullMs * (1 - chance / 2);
-}
-
 /** Silence in the middle of the work is a lost line too, not a time that the user has set. */
 function lineLost(error: LineError): LineError {
   return error.code === 'TIMEOUT' ? new LineError('TRUNCATED', error.message, { cause: error }) : error;
@@ -80,4 +75,3 @@ function lineLost(error: LineError): LineError {
 
 /** How often it is tried in a row without a byte getting through. */
 export const MAX_TRIES = 10;
-const MAX_WAIT_MS = 30_000;

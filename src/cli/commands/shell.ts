@@ -1,0 +1,231 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  isLineLost,
+  type Line,
+  LineError,
+  openShell,
+  passedVariables,
+  type RemoteTerminal,
+  SHELL_AWAY_MS,
+  type TerminalCommand,
+  type TerminalEnd,
+} from '../../node/index.ts';
+import type { CommandContext } from '../context.ts';
+import { EXIT, exitStatusOfSignal } from '../exit-status.ts';
+import { formatHost, type RemotePlace } from '../place.ts';
+import { ESCAPE_HELP, EscapeKeys } from '../terminal/escape-keys.ts';
+import { RawTerminal } from '../terminal/raw-terminal.ts';
+import { type DialOptions, dial, remotePlace, requirePermission } from './dial.ts';
+import { statusOfFailure } from './exec.ts';
+import { waitBeforeTry } from './wait-before-try.ts';
+
+/** A shell of another machine in this terminal. Its exit status is that of the shell. */
+export async function shell(context: CommandContext, text: string, options: DialOptions): Promise<void> {
+  const place = await remotePlace(text, options);
+  context.doing = `cannot open a shell on ${formatHost(place.host)}`;
+  if (place.path !== '') throw new LineError('USAGE', 'HOST has no path here: a shell starts in the home folder');
+  await runInTerminal(context, place, options, {});
+}
+
+/** What shall run: a command with its variables and folder, or the login shell. */
+export interface TerminalWork {
+  readonly command?: TerminalCommand | undefined;
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Lends this terminal to a shell or command of another machine until that has ended, over as many lines as it takes. The
+ * terminal is given back as it was, whatever happens.
+ */
+export async function runInTerminal(
+  context: CommandContext,
+  place: RemotePlace,
+  options: DialOptions,
+  { command, cwd, env }: TerminalWork,
+): Promise<void> {
+  const { stdin, stdout } = process;
+  if (!stdin.isTTY || !stdout.isTTY) {
+    context.hint = 'without a terminal use: postern exec HOST -- CMD';
+    throw new LineError('USAGE', 'standard input and output are no terminal');
+  }
+  context.failureStatus = statusOfFailure;
+  const connected = await dial(context, place, options);
+  const permission = command === undefined ? 'shell' : 'exec';
+  let lines: readonly Line[] = [connected.line];
+  try {
+    requirePermission(connected, permission, command === undefined ? 'open a shell' : 'run commands');
+    context.detail('~. at the start of a line leaves, ~? tells what else there is');
+    const local = new RawTerminal(stdin, stdout);
+    const term = process.env['TERM'] ?? 'xterm';
+    const redialling = new Redialling(context, place, options, local, term);
+    const remote = await openShell(
+      connected.line,
+      { term, size: local.size, environment: { ...passedVariables(process.env), ...env }, command, cwd },
+      {
+        signal: context.signal,
+        redial: async (error, signal) => {
+          const line = await redialling.redial(error, signal);
+          lines = [line];
+          return line;
+        },
+        onResume: () => redialling.resumed(remote),
+      },
+    ).catch((thrown: unknown) => {
+      throw tellMissing(context, thrown);
+    });
+    context.onClose(() => local.leave());
+    context.display = {
+      print: line => local.print(line),
+      pause: () => {},
+      resume: () => {},
+    };
+    try {
+      context.exitStatus = statusOf(await join(context, local, remote, redialling));
+    } finally {
+      local.leave();
+      context.display = undefined;
+    }
+    await Promise.all(lines.map(line => line.close()));
+  } catch (thrown) {
+    for (const line of lines) line.abort(new LineError('CANCELLED', 'the other side has given up'));
+    await Promise.all(lines.map(line => line.closed));
+    throw thrown;
+  }
+}
+
+/** Keys there, output here, until the process there has ended. */
+async function join(
+  context: CommandContext,
+  local: RawTerminal,
+  remote: RemoteTerminal,
+  redialling: Redialling,
+): Promise<TerminalEnd> {
+  const { stdin, stdout } = process;
+  const keys = new EscapeKeys();
+  redialling.onAway = () => keys.startLine();
+  let waiting = 0;
+  const typed = (bytes: Uint8Array): void => {
+    for (const part of keys.feed(bytes)) {
+      if (part === 'leave') leave(context, local, remote);
+      else if (part === 'help') local.print(...ESCAPE_HELP);
+      else if (part === 'suspend') suspend(local, remote);
+      else {
+        waiting += part.length;
+        if (waiting > MAX_TYPED_BYTES) stdin.pause();
+        remote.write(part).then(
+          () => {
+            waiting -= part.length;
+            if (waiting <= MAX_TYPED_BYTES) stdin.resume();
+          },
+          // What ends the terminal is told once, by `wait`.
+          () => {},
+        );
+      }
+    }
+  };
+  const resized = (): void => remote.resize(local.size);
+  local.enter();
+  stdin.on('data', typed);
+  stdout.on('resize', resized);
+  // The terminal of this side is gone, and whoever sat there.
+  stdin.once('end', () => remote.close());
+  resized();
+  try {
+    for await (const bytes of remote.output) await local.write(bytes);
+    return await remote.wait();
+  } finally {
+    stdin.removeListener('data', typed);
+    stdout.removeListener('resize', resized);
+  }
+}
+
+function leave(context: CommandContext, local: RawTerminal, remote: RemoteTerminal): void {
+  local.leave();
+  context.hint = '';
+  remote.close(new LineError('CANCELLED', 'left, and hung up'));
+}
+
+/** Gives the terminal back to the shell that postern was started from, until that continues us. */
+function suspend(local: RawTerminal, remote: RemoteTerminal): void {
+  const isFullScreen = local.isFullScreen;
+  local.suspend();
+  process.once('SIGCONT', () => {
+    local.enter();
+    if (isFullScreen) drawAgain(local, remote);
+  });
+  // The whole group, as Ctrl-Z does: whoever started us waits for it.
+  process.kill(0, 'SIGTSTP');
+}
+
+/** A full-screen program draws everything when the size changes, and only then. */
+function drawAgain(local: RawTerminal, remote: RemoteTerminal): void {
+  const { columns, rows } = local.size;
+  remote.resize({ columns, rows: rows > 1 ? rows - 1 : rows + 1 });
+  // Two changes at once would be none.
+  setTimeout(() => remote.resize(local.size), REDRAW_MS);
+}
+
+/** Finds the way back after a lost line, and says meanwhile what is going on. */
+class Redialling {
+  readonly #context: CommandContext;
+  readonly #place: RemotePlace;
+  readonly #options: DialOptions;
+  readonly #local: RawTerminal;
+  readonly #term: string;
+  onAway: () => void = () => {};
+  #tries = 0;
+  #lostAtMs = 0;
+
+  constructor(context: CommandContext, place: RemotePlace, options: DialOptions, local: RawTerminal, term: string) {
+    this.#context = context;
+    this.#place = place;
+    this.#options = options;
+    this.#local = local;
+    this.#term = term;
+  }
+
+  async redial(error: LineError, signal: AbortSignal): Promise<Line> {
+    if (this.#tries === 0) {
+      this.#lostAtMs = performance.now();
+      this.onAway();
+    }
+    let lost = error;
+    for (;;) {
+      if (performance.now() - this.#lostAtMs > SHELL_AWAY_MS) throw lost;
+      this.#local.showStatus('connection lost, trying again… ~. leaves', this.#term);
+      await sleep(waitBeforeTry(this.#tries, Math.random(), LONGEST_WAIT_MS), undefined, { signal });
+      this.#tries += 1;
+      try {
+        const { line } = await dial(this.#context, this.#place, this.#options);
+        return line;
+      } catch (thrown) {
+        if (!isLineLost(thrown)) throw thrown;
+        lost = thrown;
+      }
+    }
+  }
+
+  resumed(remote: RemoteTerminal): void {
+    this.#tries = 0;
+    if (this.#local.clearStatus()) drawAgain(this.#local, remote);
+  }
+}
+
+function statusOf(end: TerminalEnd): number {
+  if ('status' in end) return end.status;
+  // A signal that this system does not have.
+  return exitStatusOfSignal(end.signal as NodeJS.Signals) || EXIT.ownFailure;
+}
+
+/** The login allows it, so the kind is known there: what is missing is the library. */
+function tellMissing(context: CommandContext, thrown: unknown): unknown {
+  if (!(thrown instanceof LineError) || thrown.code !== 'UNSUPPORTED') return thrown;
+  context.hint = 'install @lydell/node-pty on that machine; it is an optional dependency of postern';
+  return new LineError('REFUSED', thrown.message, { cause: thrown });
+}
+
+/** Beyond it nothing more is read from the keyboard: `~.` would not be seen either, but the memory has an end. */
+const MAX_TYPED_BYTES = 1024 * 1024;
+const LONGEST_WAIT_MS = 5_000;
+const REDRAW_MS = 150;
