@@ -82,8 +82,13 @@ export async function runInTerminal(
     };
     try {
       context.exitStatus = statusOf(await join(context, local, remote, redialling));
-    } finally {
       local.leave();
+    } catch (thrown) {
+      // The cursor is wherever the program there has left it, and what failed is told on a line of its own.
+      local.leave();
+      if (!context.options.json) context.tell('');
+      throw thrown;
+    } finally {
       context.display = undefined;
     }
     await Promise.all(lines.map(line => line.close()));
@@ -107,7 +112,7 @@ async function join(
   let waiting = 0;
   const typed = (bytes: Uint8Array): void => {
     for (const part of keys.feed(bytes)) {
-      if (part === 'leave') leave(context, local, remote);
+      if (part === 'leave') leave(context, remote);
       else if (part === 'help') local.print(...ESCAPE_HELP);
       else if (part === 'suspend') suspend(local, remote);
       else {
@@ -140,8 +145,7 @@ async function join(
   }
 }
 
-function leave(context: CommandContext, local: RawTerminal, remote: RemoteTerminal): void {
-  local.leave();
+function leave(context: CommandContext, remote: RemoteTerminal): void {
   context.hint = '';
   remote.close(new LineError('CANCELLED', 'left, and hung up'));
 }

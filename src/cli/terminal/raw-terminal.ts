@@ -67,8 +67,7 @@ export class RawTerminal {
 
   /** Lines of ours in between. */
   print(...lines: readonly string[]): void {
-    const newline = this.#isRaw ? '\r\n' : '\n';
-    this.#output.write(`${this.#isRaw ? '\r\n' : ''}${lines.join(newline)}${newline}`);
+    this.#output.write(this.#isRaw ? `\r\n${lines.join('\r\n')}\r\n` : `${lines.join('\n')}\n`);
   }
 
   /**

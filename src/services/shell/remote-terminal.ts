@@ -51,7 +51,7 @@ export interface ShellOptions {
    * comes twice. Without it a lost line ends the terminal. `signal` is aborted by `close`.
    */
   readonly redial?: ((error: LineError, signal: AbortSignal) => Promise<Pick<Route, 'open'>>) | undefined;
-  /** The terminal is shown again after its line was lost. */
+  /** The terminal is shown again after its line was lost; a size that is set here is the first that is told. */
   readonly onResume?: (() => void) | undefined;
   /** Hangs up, as `close` does. */
   readonly signal?: AbortSignal | undefined;
@@ -176,8 +176,8 @@ export class RemoteTerminal {
         channel = route.open(kind, { session: id, received: this.#streams.receivedBytes() });
         const answer = decodeSession(await channel.readMessage());
         this.#streams.acknowledge(answer.received);
-        await channel.send({ t: 'resize', ...this.#size });
         onResume?.();
+        await channel.send({ t: 'resize', ...this.#size });
         return channel;
       } catch (thrown) {
         // It may be lost again, which the next round finds out.

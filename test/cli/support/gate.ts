@@ -8,7 +8,7 @@ export type Direction = 'down' | 'up';
 export class Gate {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #port: number;
+  #port: number;
   readonly #direction: Direction;
   #limitBytes: number;
   /** What has come the counted way on each connection, in their order. */
@@ -36,6 +36,11 @@ export class Gate {
   /** Connections from now on pass everything. */
   lift(): void {
     this.#limitBytes = Number.POSITIVE_INFINITY;
+  }
+
+  /** Connections from now on lead to another server. */
+  redirect(port: number): void {
+    this.#port = port;
   }
 
   /** Breaks what is connected. */

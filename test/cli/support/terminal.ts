@@ -8,6 +8,8 @@ export interface TerminalOptions {
   readonly env?: Environment;
   readonly columns?: number;
   readonly rows?: number;
+  /** Runs it from a shell, which then says how it ended, and whether the terminal is as it was. */
+  readonly throughShell?: boolean;
 }
 
 /** The command in a real terminal, and what stands on its screen. */
@@ -23,7 +25,9 @@ export class InTerminal {
   constructor(home: Home, args: readonly string[], options: TerminalOptions = {}) {
     const size = { cols: options.columns ?? 100, rows: options.rows ?? 30 };
     this.#screen = new xterm.Terminal({ ...size, allowProposedApi: true });
-    this.#pty = spawn(process.execPath, [MAIN, ...args], {
+    const command = [process.execPath, MAIN, ...args];
+    const [file, ...rest] = options.throughShell ? ['/bin/sh', '-c', COMPARE_SETTINGS, 'sh', ...command] : command;
+    this.#pty = spawn(file!, rest, {
       ...size,
       cwd: options.cwd ?? home.path,
       env: home.environment(options.env),
@@ -86,3 +90,9 @@ export class InTerminal {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }
+
+/** HUP is for the command alone: the shell stays to look after it. */
+const COMPARE_SETTINGS = `
+  before=$(stty -a); "$@"; status=$?
+  [ "$(stty -a)" = "$before" ] && same='as it was' || same=changed
+  echo "ended with $status, $same"`;
