@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -85,8 +85,8 @@ class PtyTerminal implements RunningTerminal {
   readonly #output: Uint8Array[] = [];
   #state: 'running' | 'draining' | 'closed' = 'running';
   #wakeReader: (() => void) | undefined;
-  /** Output since the process has ended. */
   #drainedBytes = 0;
+  #destroy: () => void = () => {};
 
   constructor(pty: OpenedPty) {
     this.#pty = pty;
@@ -98,25 +98,26 @@ class PtyTerminal implements RunningTerminal {
     // One character for each byte.
     this.#socket.setEncoding('latin1');
     this.#socket.on('data', (text: string) => this.#arrived(Buffer.from(text, 'latin1')));
-    this.#socket.on('close', () => {
-      this.#state = 'closed';
-      this.#wake();
-    });
     this.#holdOpen();
   }
 
   async read(): Promise<Uint8Array | undefined> {
-    while (this.#output.length === 0) {
+    for (;;) {
+      const bytes = this.#output.shift();
+      if (bytes !== undefined) return bytes;
       if (this.#state === 'closed') {
         await this.ended;
         return undefined;
       }
-      this.#socket.resume();
-      await new Promise<void>(resolve => {
-        this.#wakeReader = resolve;
-      });
+      if (this.#state === 'draining') {
+        this.#drain();
+      } else {
+        this.#socket.resume();
+        await new Promise<void>(resolve => {
+          this.#wakeReader = resolve;
+        });
+      }
     }
-    return this.#output.shift();
   }
 
   /**
@@ -124,7 +125,7 @@ class PtyTerminal implements RunningTerminal {
    * is written to at once or not at all, because once it is closed its number is somebody else's.
    */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0, waitMs = 1; this.#state === 'running' && !this.#socket.destroyed; ) {
+    for (let at = 0, waitMs = 1; this.#state === 'running'; ) {
       try {
         at += writeSync(this.#pty.fd, bytes, at);
         if (at === bytes.length) return;
@@ -155,49 +156,61 @@ class PtyTerminal implements RunningTerminal {
   }
 
   #kill(name: TerminalSignal): void {
-    try {
-      process.kill(-this.pid, name);
-    } catch (thrown) {
-      // It is gone, or it has become another user, who is out of our reach.
-      if (codeOf(thrown) !== 'ESRCH' && codeOf(thrown) !== 'EPERM') throw thrown;
+    // Just started, it may not be at the head of its group yet.
+    for (const target of [-this.pid, this.pid]) {
+      try {
+        process.kill(target, name);
+        return;
+      } catch (thrown) {
+        // EPERM: it has become another user, who is out of our reach.
+        if (codeOf(thrown) !== 'ESRCH' && codeOf(thrown) !== 'EPERM') throw thrown;
+      }
     }
   }
 
   #arrived(bytes: Uint8Array): void {
     this.#output.push(bytes);
-    if (this.#state === 'draining') this.#drainedBytes += bytes.length;
     // At most one more buffer comes after it.
     this.#socket.pause();
     this.#wake();
   }
 
   /**
-   * The library destroys its socket 200 ms after the process has ended, whether all was read or not (unixTerminal.js). In
-   * place of it, the rest is read: until nothing comes while somebody reads, or it is more than the system holds and must
-   * come from others, which the process has left behind.
+   * The end of the socket is not the end of the output: libuv reads a terminal that has hung up once more and takes a short
+   * read for the last, and the library destroys the socket 200 ms after the end of the process. So it stays open, and the
+   * rest is read by hand.
    */
   #holdOpen(): void {
     const socket = this.#socket;
     const destroy = socket.destroy.bind(socket);
-    socket.destroy = error => {
-      if (error !== undefined || socket.errored !== null || socket.readableEnded) return destroy(error);
-      if (this.#state === 'running') {
-        this.#state = 'draining';
-        this.#drain(destroy);
-      }
+    this.#destroy = () => {
+      this.#state = 'closed';
+      destroy();
+    };
+    socket.destroy = () => {
+      if (this.#state === 'running') this.#state = 'draining';
+      this.#wake();
       return socket;
     };
   }
 
-  #drain(destroy: () => void): void {
-    const wasRead = this.#drainedBytes;
-    setTimeout(() => {
-      if (this.#state === 'closed') return;
-      const isReading = this.#output.length === 0 && !this.#socket.isPaused();
-      const isQuiet = isReading && this.#drainedBytes === wasRead;
-      if (isQuiet || this.#drainedBytes > MAX_DRAINED_BYTES) destroy();
-      else this.#drain(destroy);
-    }, DRAIN_QUIET_MS);
+  /** All that the process has written lies in the system; what else comes is of others that it has left behind. */
+  #drain(): void {
+    // First what the socket holds, which comes to `#arrived`.
+    this.#socket.read();
+    if (this.#output.length > 0) return;
+    const buffer = new Uint8Array(DRAIN_BYTES);
+    try {
+      const length = readSync(this.#pty.fd, buffer);
+      this.#drainedBytes += length;
+      if (length > 0 && this.#drainedBytes <= MAX_DRAINED_BYTES) {
+        this.#output.push(buffer.subarray(0, length));
+        return;
+      }
+    } catch {
+      // EIO: nobody holds it any more. EAGAIN: somebody does, and has written nothing.
+    }
+    this.#destroy();
   }
 
   #wake(): void {
@@ -215,5 +228,6 @@ function endOf(status: number, signal: number | undefined): TerminalEnd {
 const SYSTEM_SHELL = '/bin/sh';
 /** How often a terminal that takes nothing is tried again, at the least. */
 const MAX_WRITE_WAIT_MS = 50;
-const DRAIN_QUIET_MS = 100;
+const DRAIN_BYTES = 16 * 1024;
+/** More than a system holds of one terminal. */
 const MAX_DRAINED_BYTES = 1024 * 1024;

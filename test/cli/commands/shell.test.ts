@@ -9,6 +9,7 @@ import { openShell, serveShell } from '../support/shell.ts';
 import { InTerminal } from '../support/terminal.ts';
 
 const FULL_SCREEN = fileURLToPath(new URL('../fixtures/full-screen.mjs', import.meta.url));
+const UNCAUGHT = fileURLToPath(new URL('../fixtures/uncaught.mjs', import.meta.url));
 const fullScreen = `${process.execPath} ${FULL_SCREEN}`;
 
 let served: Served;
@@ -74,6 +75,12 @@ describe('postern shell', () => {
     await shell.terminal.until(/^pid is \d+$/m);
     spawnSync('pkill', ['-P', String(shell.terminal.pid), signal.replace('SIG', '-')]);
     await shell.backAgain(signal === 'SIGTERM' ? 143 : 129);
+  });
+
+  it('gives the terminal back after a fault that nobody expects', async () => {
+    const terminal = new InTerminal(served.client, [], { main: UNCAUGHT, throughShell: true });
+    await terminal.until(/^ended with 1, as it was$/m);
+    expect(terminal.raw).toContain('\u001b[?25h\u001b[?1049l\u001b[0m');
   });
 
   it('off a terminal ends with 2 and says what to use', async () => {

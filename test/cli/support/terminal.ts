@@ -10,6 +10,8 @@ export interface TerminalOptions {
   readonly rows?: number;
   /** Runs it from a shell, which then says how it ended, and whether the terminal is as it was. */
   readonly throughShell?: boolean;
+  /** Another program in place of the command. */
+  readonly main?: string;
 }
 
 /** The command in a real terminal, and what stands on its screen. */
@@ -25,7 +27,7 @@ export class InTerminal {
   constructor(home: Home, args: readonly string[], options: TerminalOptions = {}) {
     const size = { cols: options.columns ?? 100, rows: options.rows ?? 30 };
     this.#screen = new xterm.Terminal({ ...size, allowProposedApi: true });
-    const command = [process.execPath, MAIN, ...args];
+    const command = [process.execPath, options.main ?? MAIN, ...args];
     const [file, ...rest] = options.throughShell ? ['/bin/sh', '-c', COMPARE_SETTINGS, 'sh', ...command] : command;
     this.#pty = spawn(file!, rest, {
       ...size,
