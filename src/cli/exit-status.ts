@@ -35,6 +35,15 @@ export function exitStatusOf(code: LineErrorCode, phase: Phase = 'working'): Exi
   return STATUS_BY_CODE[code];
 }
 
+/**
+ * Of commands whose status is that of what ran elsewhere: scripts must be able to tell our failures from it, and what the
+ * host refuses is as clear as everywhere.
+ */
+export function exitStatusOfCommandFailure(code: LineErrorCode): ExitStatus {
+  if (code === 'USAGE') return EXIT.usage;
+  return code === 'FORBIDDEN' ? EXIT.refused : EXIT.ownFailure;
+}
+
 /** 128 + n, as a shell reports it. */
 export function exitStatusOfSignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];

@@ -1,15 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
-import {
-  exec as execOn,
-  LineError,
-  type LineErrorCode,
-  type RemoteEnd,
-  type RemoteProcess,
-  type Signal,
-} from '../../node/index.ts';
+import { exec as execOn, LineError, type RemoteEnd, type RemoteProcess, type Signal } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { EXIT, type ExitStatus, exitStatusOfSignal } from '../exit-status.ts';
+import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-status.ts';
 import { explainError } from '../failure.ts';
 import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
@@ -47,15 +40,13 @@ export async function exec(
   context.doing = `cannot run this on ${name}`;
   const { shell, env, makeDecoder } = parseOptions(argv, place.path, options);
   if (options.terminal) {
+    requirePlainTerminal(context, options);
     const { runInTerminal } = await import('./shell.ts');
-    await runInTerminal(context, place, options, {
-      command: shell === undefined ? { argv } : { shell },
-      cwd: options.cwd,
-      env,
-    });
+    const command = shell === undefined ? { argv } : { shell };
+    await runInTerminal(context, place, options, { command, cwd: options.cwd, env });
     return;
   }
-  context.failureStatus = statusOfFailure;
+  context.failureStatus = exitStatusOfCommandFailure;
   await withLine(context, place, options, async connected => {
     requirePermission(connected, 'exec', 'run commands');
     // What fails from here on is not among the files of the served folder, and says itself what it is.
@@ -202,10 +193,12 @@ async function tellEnd(context: CommandContext, end: RemoteEnd, { timeout }: Exe
   return exitStatusOfSignal(signal as NodeJS.Signals) || EXIT.ownFailure;
 }
 
-/** Scripts must be able to tell our failures from the command's; what the host refuses is as clear as everywhere. */
-export function statusOfFailure(code: LineErrorCode): ExitStatus {
-  if (code === 'USAGE') return EXIT.usage;
-  return code === 'FORBIDDEN' ? EXIT.refused : EXIT.ownFailure;
+/** A terminal is for a person: it has one output, which is not changed, and ends when the person or the command ends it. */
+function requirePlainTerminal({ options: { json } }: CommandContext, options: ExecCommandOptions): void {
+  if (json || options.detach || !options.stdin || options.timeout !== undefined || options.encoding !== undefined) {
+    const others = '--json, --detach, --no-stdin, --timeout or --encoding';
+    throw new LineError('USAGE', `-t gives the command this terminal, and does not go with ${others}`);
+  }
 }
 
 interface ParsedOptions {

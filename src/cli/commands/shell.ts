@@ -11,12 +11,11 @@ import {
   type TerminalEnd,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
-import { EXIT, exitStatusOfSignal } from '../exit-status.ts';
+import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-status.ts';
 import { formatHost, type RemotePlace } from '../place.ts';
 import { ESCAPE_HELP, EscapeKeys } from '../terminal/escape-keys.ts';
 import { RawTerminal } from '../terminal/raw-terminal.ts';
 import { type DialOptions, dial, remotePlace, requirePermission } from './dial.ts';
-import { statusOfFailure } from './exec.ts';
 import { waitBeforeTry } from './wait-before-try.ts';
 
 /** A shell of another machine in this terminal. Its exit status is that of the shell. */
@@ -49,7 +48,7 @@ export async function runInTerminal(
     context.hint = 'without a terminal use: postern exec HOST -- CMD';
     throw new LineError('USAGE', 'standard input and output are no terminal');
   }
-  context.failureStatus = statusOfFailure;
+  context.failureStatus = exitStatusOfCommandFailure;
   const connected = await dial(context, place, options);
   const permission = command === undefined ? 'shell' : 'exec';
   let lines: readonly Line[] = [connected.line];

@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import { LineError } from '../../errors.ts';
 import { toLineError as asLineError } from '../../line/abort.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
-import type { AuditEnd, AuditEntry, AuditLog } from '../../services/exec/audit.ts';
+import type { AuditEnd, AuditEntry, AuditLog, AuditStart } from '../../services/exec/audit.ts';
 import type { StartRequest } from '../../services/exec/messages.ts';
 import { type Environment, ExecPolicy, type PermittedStart } from '../../services/exec/policy.ts';
 import { StartFailure } from '../../services/exec/runner.ts';
@@ -75,25 +75,24 @@ class NodeTerminals implements Terminals {
     try {
       permitted = (command === undefined ? this.#shells : this.#commands).permit(start);
       const folder = command === undefined ? await homeFolder() : await this.#folderOf(cwd);
-      await this.#record({ ...about, event: 'start', request: start });
+      await this.#recordStart({ ...about, event: 'start', request: start });
       running = await this.#runner.start(permitted, { folder, term: request.term, size: request.size });
     } catch (thrown) {
       if (thrown instanceof StartFailure) {
         await this.#recordEnd(about, { status: thrown.status }, began, NO_BYTES);
         return new FailedTerminal(thrown);
       }
-      const { code, message } = asLineError(thrown);
-      await this.#record({ ...about, event: 'refused', request: start, code, reason: message }).catch(this.#onFault);
+      await this.#recordRefusal(about, asLineError(thrown), start);
       throw thrown;
     }
     const counted = new CountedTerminal(running);
-    running.ended
-      .then(end => this.#recordEnd({ ...about, pid: running.pid }, end, began, counted.bytes))
-      .catch(this.#onFault);
+    void running.ended.then(end => this.#recordEnd({ ...about, pid: running.pid }, end, began, counted.bytes));
     return counted;
   }
 
-  readonly #onFault = (thrown: unknown): void => this.#options.onFault?.(thrown);
+  async refused({ kind, key, address }: AskingPeer, error: LineError): Promise<void> {
+    await this.#recordRefusal({ id: ++this.#count, kind, asker: { key, address } }, error);
+  }
 
   async #folderOf(cwd: string | undefined): Promise<string> {
     if (cwd === undefined) return this.#folder;
@@ -102,9 +101,28 @@ class NodeTerminals implements Terminals {
     });
   }
 
-  #recordEnd(about: About, end: TerminalEnd, began: number, bytes: Bytes): Promise<void> {
+  /** Why it cannot be recorded is for the owner: it may name files of this machine. */
+  async #recordStart(entry: AuditStart): Promise<void> {
+    try {
+      await this.#record(entry);
+    } catch (cause) {
+      this.#options.onFault?.(cause);
+      throw new LineError('REFUSED', 'this cannot be recorded here, so it is not run', { cause });
+    }
+  }
+
+  async #recordRefusal(about: About, { code, message }: LineError, request?: StartRequest): Promise<void> {
+    await this.#recordAfterwards({ ...about, event: 'refused', request, code, reason: message });
+  }
+
+  async #recordEnd(about: About, end: TerminalEnd, began: number, bytes: Bytes): Promise<void> {
     const durationMs = Math.round(this.#clock.now() - began);
-    return this.#record({ ...about, event: 'end', end, durationMs, ...bytes });
+    await this.#recordAfterwards({ ...about, event: 'end', end, durationMs, ...bytes });
+  }
+
+  /** What is over, or has never run, is not changed by a record that fails. */
+  async #recordAfterwards(entry: AuditEntry): Promise<void> {
+    await this.#record(entry).catch((thrown: unknown) => this.#options.onFault?.(thrown));
   }
 
   async #record(entry: AuditEntry): Promise<void> {

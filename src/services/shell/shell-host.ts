@@ -1,4 +1,5 @@
 import { LineError } from '../../errors.ts';
+import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
 import type { Route } from '../../line/route.ts';
@@ -16,7 +17,7 @@ import {
   SHELL_KIND,
 } from './messages.ts';
 import { Session } from './session.ts';
-import type { Terminals } from './terminal.ts';
+import type { AskingPeer, TerminalRequest, Terminals } from './terminal.ts';
 
 /**
  * The shell service at the host: terminals with the user's shell (`shell`) or with a command (`exec`), which a lost line
@@ -24,14 +25,18 @@ import type { Terminals } from './terminal.ts';
  */
 export function shellHost(terminals: Terminals, options: ShellHostOptions): ShellHost {
   const sessions = new Sessions(terminals, options);
-  const open = (kind: OpenKind) => (channel: Channel, route: Route) => sessions.open(kind, channel, route);
+  const open = (kind: OpenKind) => ({
+    refused: (_: Channel, route: Route) =>
+      terminals.refused(askingPeer(kind, route), new LineError('FORBIDDEN', 'not allowed for this login')),
+    handle: (channel: Channel, route: Route) => sessions.open(kind, channel, route),
+  });
   const attach = (kind: OpenKind) => (channel: Channel, route: Route) => sessions.attach(kind, channel, route);
   return {
     name: 'shell',
     kinds: {
-      [SHELL_KIND.open]: { permission: 'shell', handle: open(SHELL_KIND.open) },
+      [SHELL_KIND.open]: { permission: 'shell', ...open(SHELL_KIND.open) },
       [attachKind(SHELL_KIND.open)]: { permission: 'shell', handle: attach(SHELL_KIND.open) },
-      [COMMAND_KIND.open]: { permission: 'exec', handle: open(COMMAND_KIND.open) },
+      [COMMAND_KIND.open]: { permission: 'exec', ...open(COMMAND_KIND.open) },
       [attachKind(COMMAND_KIND.open)]: { permission: 'exec', handle: attach(COMMAND_KIND.open) },
     },
     close: () => sessions.close(),
@@ -64,13 +69,21 @@ class Sessions {
   }
 
   async open(kind: OpenKind, channel: Channel, route: Route): Promise<void> {
-    const request = decodeStart(await channel.readMessage(), kind);
-    const device = encodeBase64url(route.peer.key);
-    this.#takePlace(device);
+    const asking = askingPeer(kind, route);
+    const device = encodeBase64url(asking.key);
+    const message = await channel.readMessage();
+    let request: TerminalRequest;
+    try {
+      request = decodeStart(message, kind);
+      this.#takePlace(device);
+    } catch (thrown) {
+      await this.#terminals.refused(asking, toLineError(thrown));
+      throw thrown;
+    }
     const id = encodeBase64url(this.#options.randomBytes(SESSION_ID_BYTES));
     let session: Session;
     try {
-      const terminal = await this.#terminals.start(request, { kind, key: route.peer.key, address: route.peer.address });
+      const terminal = await this.#terminals.start(request, asking);
       session = new Session(id, terminal, this.#options.clock ?? systemClock, () => {
         this.#held.delete(id);
         this.#leavePlace(device);
@@ -120,6 +133,11 @@ class Sessions {
     else this.#places.delete(device);
     if (this.#places.size === 0) this.#whenEmpty?.();
   }
+}
+
+/** `peer` of a line keeps more than is recorded. */
+function askingPeer(kind: OpenKind, { peer }: Route): AskingPeer {
+  return { kind, key: peer.key, address: peer.address };
 }
 
 interface HeldSession {

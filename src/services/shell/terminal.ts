@@ -1,3 +1,5 @@
+import type { LineError } from '../../errors.ts';
+
 /**
  * The port through which terminals come: node/exec/terminal-runner.ts on Node, behind the policy (node/exec/terminals.ts).
  */
@@ -9,6 +11,8 @@ export interface Terminals {
    * `ACCESS` for a command that cannot be run.
    */
   start(request: TerminalRequest, asking: AskingPeer): Promise<Terminal>;
+  /** Hears of what was refused before it came to `start`. Never rejects. */
+  refused(asking: AskingPeer, error: LineError): Promise<void>;
 }
 
 /** A process in a terminal of its own. Whoever started it reads its output to the end. */

@@ -243,6 +243,13 @@ describe('postern exec -t', () => {
     expect(terminal.screen()).toBe(`${served.share}\ngiven`);
   });
 
+  it('does not go with what is for scripts', async () => {
+    for (const option of ['--json', '--detach', '-n', '--timeout=1', '--encoding=gbk']) {
+      const terminal = new InTerminal(served.client, ['exec', '-t', option, served.url, '--', 'true']);
+      expect((await terminal.ended).status).toBe(2);
+    }
+  });
+
   it('ends with 127 for a command that there is not', async () => {
     const terminal = new InTerminal(served.client, ['exec', '-t', served.url, '--', 'nonesuch']);
     expect((await terminal.ended).status).toBe(127);

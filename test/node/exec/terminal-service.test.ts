@@ -53,7 +53,7 @@ describe.skipIf(process.platform === 'win32')('the service of terminals', () => 
   it('starts nothing that cannot be recorded', async () => {
     const audit = { record: () => Promise.reject(new LineError('NO_SPACE', 'the disk is full')) };
     const { client } = await served({ audit });
-    await expect(openShell(client, REQUEST)).rejects.toMatchObject({ code: 'NO_SPACE' });
+    await expect(openShell(client, REQUEST)).rejects.toMatchObject({ code: 'REFUSED' });
   });
 
   it('records who, what, how it ended and how much went through', async () => {

@@ -1,3 +1,4 @@
+import type { LineError } from '../../../src/errors.ts';
 import type {
   AskingPeer,
   Terminal,
@@ -89,6 +90,12 @@ export class ScriptedTerminals implements Terminals {
     const terminal = new ScriptedTerminal();
     this.started.push(terminal);
     return terminal;
+  }
+
+  readonly refusals: string[] = [];
+
+  async refused({ kind }: AskingPeer, { code }: LineError): Promise<void> {
+    this.refusals.push(`${kind} ${code}`);
   }
 
   get last(): ScriptedTerminal {

@@ -64,6 +64,7 @@ describe('a remote terminal', () => {
     await expect(openShell(line, REQUEST)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const attaching = line.open('shell.attach', NOWHERE);
     await expect(attaching.readMessage()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(scene.terminals.refusals).toEqual(['shell.open FORBIDDEN']);
   });
 
   it('fails when its line is lost and there is no way back', async () => {
