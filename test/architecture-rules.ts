@@ -263,8 +263,15 @@ export const GATES: readonly Gate[] = [
   {
     rule: 'never 8',
     packages: ['node:child_process', 'node:worker_threads', 'node:cluster', 'node:vm'],
-    // The tour runs this command itself, the pager is the user's own program; memory.ts only borrows a message port.
-    only: ['node/exec/process-runner.ts', 'cli/commands/demo.ts', 'cli/terminal/pager.ts', 'node/memory.ts'],
+    // The tour runs this command itself, the pager is the user's own program, and so is stty, which sets the terminal;
+    // memory.ts only borrows a message port.
+    only: [
+      'node/exec/process-runner.ts',
+      'cli/commands/demo.ts',
+      'cli/terminal/pager.ts',
+      'cli/terminal/raw-terminal.ts',
+      'node/memory.ts',
+    ],
     reason: 'commands start only through a runner, after the policy',
   },
   {

@@ -358,7 +358,6 @@ const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern put photos lab:2024               send a folder
   postern exec lab -- uname -a              run a command there`;
 
 const GET_EXAMPLES = `

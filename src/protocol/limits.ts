@@ -49,7 +49,7 @@ export const EXEC_STDIN_WINDOW_BYTES = 1 * MiB;
 /** What a timer can hold: 24 days. */
 export const MAX_EXEC_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Bytes of a terminal that may be under way and not yet told to be received (4-services.md §5), in each direction. */
+/** Bytes of a terminal that may be under way and not yet told to be received (4-services.md §6), in each direction. */
 export const SHELL_OUTPUT_WINDOW_BYTES = 256 * KiB;
 export const SHELL_INPUT_WINDOW_BYTES = 64 * KiB;
 /** Columns or rows of a terminal. */

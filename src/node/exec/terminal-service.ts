@@ -27,7 +27,10 @@ export async function serveTerminals(directory: string, options: TerminalOptions
   const folder = await realpath(directory).catch((thrown: unknown) => {
     throw toLineError(thrown, JSON.stringify(directory));
   });
-  return shellHost(new NodeTerminals(folder, options), { randomBytes: nodeCrypto.randomBytes, clock: options.clock });
+  return shellHost(new NodeTerminals(folder, options), {
+    randomBytes: length => nodeCrypto.randomBytes(length),
+    clock: options.clock,
+  });
 }
 
 export interface TerminalOptions {

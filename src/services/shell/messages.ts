@@ -11,7 +11,7 @@ import {
   type TerminalSize,
 } from './terminal.ts';
 
-/** The messages of the shell service (docs/protocol/4-services.md §5). Everything read here is untrusted. */
+/** The messages of the shell service (docs/protocol/4-services.md §6). Everything read here is untrusted. */
 
 /** A shell and a command have a pair of kinds each, because they need different permissions. */
 export const SHELL_KIND = { open: 'shell.open', attach: 'shell.attach' } as const;

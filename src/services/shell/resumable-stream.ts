@@ -10,7 +10,7 @@ import { messageType } from './messages.ts';
 /**
  * One end of a pair of byte streams that outlives the channel under it. Each byte has a number; what was sent is kept until
  * the other end says that it has received it, so after a lost line both go on at the first byte that did not arrive
- * (docs/protocol/4-services.md §5). Both ends are of this one class.
+ * (docs/protocol/4-services.md §6). Both ends are of this one class.
  *
  *   1. `write` and `read` are for the owner, whatever happens to channels.
  *   2. `carry` runs the streams over a channel until it is over; what the other end says of itself goes to the owner.

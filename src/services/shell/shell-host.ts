@@ -21,7 +21,7 @@ import type { AskingPeer, TerminalRequest, Terminals } from './terminal.ts';
 
 /**
  * The shell service at the host: terminals with the user's shell (`shell`) or with a command (`exec`), which a lost line
- * does not end (docs/protocol/4-services.md §5).
+ * does not end (docs/protocol/4-services.md §6).
  */
 export function shellHost(terminals: Terminals, options: ShellHostOptions): ShellHost {
   const sessions = new Sessions(terminals, options);

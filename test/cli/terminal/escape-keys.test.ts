@@ -29,7 +29,7 @@ describe('escape keys', () => {
   ])('%j is %j', (text, expected) => {
     expect(typed(new EscapeKeys(), text)).toBe(expected);
     const keys = new EscapeKeys();
-    expect([...text].map(key => typed(keys, key)).join('')).toBe(expected);
+    expect(Array.from(text, key => typed(keys, key)).join('')).toBe(expected);
   });
 
   it('take a line to begin where they are told', () => {
@@ -45,7 +45,7 @@ describe('escape keys', () => {
         const keys = new EscapeKeys();
         const sent = pieces.flatMap(piece => keys.feed(piece.map(byte => (byte === 0x7e ? 0x7d : byte))));
         const expected = pieces.flatMap(piece => [...piece].map(byte => (byte === 0x7e ? 0x7d : byte)));
-        expect(sent.flatMap(part => (typeof part === 'string' ? [part] : [...part]))).toEqual(expected);
+        expect(sent.flatMap<unknown>(part => (typeof part === 'string' ? part : [...part]))).toEqual(expected);
       }),
     );
   });

@@ -21,7 +21,10 @@ export class ShellScene {
   readonly #listener: Promise<Listener>;
 
   constructor(options: { readonly clock?: Clock; readonly allow?: readonly Permission[] } = {}) {
-    this.host = shellHost(this.terminals, { randomBytes: nodeCrypto.randomBytes, clock: options.clock });
+    this.host = shellHost(this.terminals, {
+      randomBytes: length => nodeCrypto.randomBytes(length),
+      clock: options.clock,
+    });
     this.#listener = makeListener({
       onChannel: dispatchChannels([this.host], options.allow ?? ['shell', 'exec']),
       onFault: thrown => this.faults.push(thrown),
