@@ -18,6 +18,17 @@ export interface HeadStart {
   readonly stretched: StretchedPassphrase;
 }
 
-const DIALLING: ReadonlySet<string> = new Set(['ls', 'get', 'put', 'sync', 'rm', 'mkdir', 'mv', 'ping', 'may']);
+const DIALLING: ReadonlySet<string> = new Set([
+  'ls',
+  'get',
+  'put',
+  'sync',
+  'rm',
+  'mkdir',
+  'mv',
+  'ping',
+  'may',
+  'shell',
+]);
 /** Another passphrase is to be used, or none. */
 const OTHERWISE = /^(?:--password-file\b|--help$|-h$)/;

@@ -107,7 +107,8 @@ function announce(
   if (offered.includes('read')) context.note(`${where} get ${url}FILE`);
   if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
   if (offered.includes('exec')) context.note(`${where} exec ${url} -- CMD`);
-  if (!['read', 'write', 'exec'].some(name => offered.includes(name as Permission)))
+  if (offered.includes('shell')) context.note(`${where} shell ${url}`);
+  if (!['read', 'write', 'exec', 'shell'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
 }
 

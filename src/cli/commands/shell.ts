@@ -73,6 +73,8 @@ export async function runInTerminal(
     ).catch((thrown: unknown) => {
       throw tellMissing(context, thrown);
     });
+    // What fails from here on is no file, and a shell cannot be continued by another run.
+    context.hint = '';
     context.onClose(() => local.leave());
     context.display = {
       print: line => local.print(line),
@@ -80,7 +82,7 @@ export async function runInTerminal(
       resume: () => {},
     };
     try {
-      context.exitStatus = statusOf(await join(context, local, remote, redialling));
+      context.exitStatus = statusOf(await join(local, remote, redialling));
       local.leave();
     } catch (thrown) {
       // The cursor is wherever the program there has left it, and what failed is told on a line of its own.
@@ -99,19 +101,14 @@ export async function runInTerminal(
 }
 
 /** Keys there, output here, until the process there has ended. */
-async function join(
-  context: CommandContext,
-  local: RawTerminal,
-  remote: RemoteTerminal,
-  redialling: Redialling,
-): Promise<TerminalEnd> {
+async function join(local: RawTerminal, remote: RemoteTerminal, redialling: Redialling): Promise<TerminalEnd> {
   const { stdin, stdout } = process;
   const keys = new EscapeKeys();
   redialling.onAway = () => keys.startLine();
   let waiting = 0;
   const typed = (bytes: Uint8Array): void => {
     for (const part of keys.feed(bytes)) {
-      if (part === 'leave') leave(context, remote);
+      if (part === 'leave') remote.close(new LineError('CANCELLED', 'left, and hung up'));
       else if (part === 'help') local.print(...ESCAPE_HELP);
       else if (part === 'suspend') suspend(local, remote);
       else {
@@ -142,11 +139,6 @@ async function join(
     stdin.removeListener('data', typed);
     stdout.removeListener('resize', resized);
   }
-}
-
-function leave(context: CommandContext, remote: RemoteTerminal): void {
-  context.hint = '';
-  remote.close(new LineError('CANCELLED', 'left, and hung up'));
 }
 
 /** Gives the terminal back to the shell that postern was started from, until that continues us. */

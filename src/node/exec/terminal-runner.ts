@@ -83,41 +83,36 @@ class PtyTerminal implements RunningTerminal {
   readonly #pty: OpenedPty;
   readonly #socket: Socket;
   readonly #output: Uint8Array[] = [];
-  #state: 'running' | 'draining' | 'closed' = 'running';
+  #isClosed = false;
+  #hasEnded = false;
   #wakeReader: (() => void) | undefined;
-  #drainedBytes = 0;
-  #destroy: () => void = () => {};
 
   constructor(pty: OpenedPty) {
     this.#pty = pty;
     this.pid = pty.pid;
     this.#socket = pty._socket;
     this.ended = new Promise(settle => {
-      pty.onExit(({ exitCode, signal }) => settle(endOf(exitCode, signal)));
+      pty.onExit(({ exitCode, signal }) => {
+        this.#hasEnded = true;
+        settle(endOf(exitCode, signal));
+      });
     });
     // One character for each byte.
     this.#socket.setEncoding('latin1');
     this.#socket.on('data', (text: string) => this.#arrived(Buffer.from(text, 'latin1')));
-    this.#holdOpen();
+    this.#readToTheEnd();
   }
 
   async read(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      const bytes = this.#output.shift();
-      if (bytes !== undefined) return bytes;
-      if (this.#state === 'closed') {
-        await this.ended;
-        return undefined;
-      }
-      if (this.#state === 'draining') {
-        this.#drain();
-      } else {
-        this.#socket.resume();
-        await new Promise<void>(resolve => {
-          this.#wakeReader = resolve;
-        });
-      }
+    while (this.#output.length === 0 && !this.#isClosed) {
+      this.#socket.resume();
+      await new Promise<void>(resolve => {
+        this.#wakeReader = resolve;
+      });
     }
+    const bytes = this.#output.shift();
+    if (bytes === undefined) await this.ended;
+    return bytes;
   }
 
   /**
@@ -125,7 +120,7 @@ class PtyTerminal implements RunningTerminal {
    * is written to at once or not at all, because once it is closed its number is somebody else's.
    */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0, waitMs = 1; this.#state === 'running'; ) {
+    for (let at = 0, waitMs = 1; !this.#isClosed; ) {
       try {
         at += writeSync(this.#pty.fd, bytes, at);
         if (at === bytes.length) return;
@@ -140,7 +135,7 @@ class PtyTerminal implements RunningTerminal {
   }
 
   resize({ columns, rows }: TerminalSize): void {
-    if (this.#state !== 'running') return;
+    if (this.#isClosed) return;
     try {
       this.#pty.resize(columns, rows);
     } catch {
@@ -149,7 +144,8 @@ class PtyTerminal implements RunningTerminal {
   }
 
   signal(name: TerminalSignal): void {
-    if (this.#state !== 'running') return;
+    // Its number may be somebody else's by now.
+    if (this.#hasEnded) return;
     this.#kill(name);
     // What is stopped would not hear of it.
     if (name === 'SIGHUP') this.#kill('SIGCONT');
@@ -177,40 +173,37 @@ class PtyTerminal implements RunningTerminal {
 
   /**
    * The end of the socket is not the end of the output: libuv reads a terminal that has hung up once more and takes a short
-   * read for the last, and the library destroys the socket 200 ms after the end of the process. So it stays open, and the
-   * rest is read by hand.
+   * read for the last, and the library destroys the socket 200 ms after the end of the process. So the rest is read first.
    */
-  #holdOpen(): void {
+  #readToTheEnd(): void {
     const socket = this.#socket;
     const destroy = socket.destroy.bind(socket);
-    this.#destroy = () => {
-      this.#state = 'closed';
-      destroy();
-    };
     socket.destroy = () => {
-      if (this.#state === 'running') this.#state = 'draining';
-      this.#wake();
+      if (!this.#isClosed) {
+        this.#drain();
+        this.#isClosed = true;
+        destroy();
+        this.#wake();
+      }
       return socket;
     };
   }
 
-  /** All that the process has written lies in the system; what else comes is of others that it has left behind. */
+  /** All that the process has written lies in the system; what is more than that is of others that it has left behind. */
   #drain(): void {
     // First what the socket holds, which comes to `#arrived`.
     this.#socket.read();
-    if (this.#output.length > 0) return;
     const buffer = new Uint8Array(DRAIN_BYTES);
     try {
-      const length = readSync(this.#pty.fd, buffer);
-      this.#drainedBytes += length;
-      if (length > 0 && this.#drainedBytes <= MAX_DRAINED_BYTES) {
-        this.#output.push(buffer.subarray(0, length));
-        return;
+      for (let drained = 0; drained < MAX_DRAINED_BYTES; ) {
+        const length = readSync(this.#pty.fd, buffer);
+        if (length === 0) return;
+        this.#output.push(buffer.slice(0, length));
+        drained += length;
       }
     } catch {
       // EIO: nobody holds it any more. EAGAIN: somebody does, and has written nothing.
     }
-    this.#destroy();
   }
 
   #wake(): void {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { MAIN } from '../support/command.ts';
 import { Gate } from '../support/gate.ts';
 import type { Served } from '../support/served.ts';
 import { openShell, serveShell } from '../support/shell.ts';
@@ -75,6 +76,27 @@ describe('postern shell', () => {
     await shell.terminal.until(/^pid is \d+$/m);
     spawnSync('pkill', ['-P', String(shell.terminal.pid), signal.replace('SIG', '-')]);
     await shell.backAgain(signal === 'SIGTERM' ? 143 : 129);
+  });
+
+  it.skipIf(!isInstalled('bash'))('is suspended by ~^Z, and goes on', async () => {
+    const program = ['bash', '--norc', '--noprofile', '-i'];
+    const terminal = new InTerminal(served.client, [], { program, env: { PS1: 'here> ' } });
+    await terminal.until(/^here>$/m);
+    terminal.type(`${process.execPath} ${MAIN} shell ${served.url}\r`);
+    await terminal.until(/^there>$/m);
+    terminal.type(`${fullScreen}\r`);
+    await terminal.until(/^size 100x30$/m);
+    terminal.type('\r~\u001a');
+    await terminal.until(/Stopped[\s\S]*^here>$/m);
+    terminal.type('case $(stty -a) in *-opost*) echo raw;; *) echo usual;; esac; fg\r');
+    await terminal.until(/^last row, red$/m);
+    expect(terminal.raw).toContain('usual\r\n');
+    terminal.type('q');
+    await terminal.until(/there>$/);
+    terminal.type('exit 3\r');
+    await terminal.until(/^here>$/m);
+    terminal.type('echo "status $?"\r');
+    await terminal.until(/^status 3$/m);
   });
 
   it('gives the terminal back after a fault that nobody expects', async () => {

@@ -10,8 +10,10 @@ export interface TerminalOptions {
   readonly rows?: number;
   /** Runs it from a shell, which then says how it ended, and whether the terminal is as it was. */
   readonly throughShell?: boolean;
-  /** Another program in place of the command. */
+  /** Another script in place of the command. */
   readonly main?: string;
+  /** Another program, with its arguments, in place of all that. */
+  readonly program?: readonly string[];
 }
 
 /** The command in a real terminal, and what stands on its screen. */
@@ -28,7 +30,8 @@ export class InTerminal {
     const size = { cols: options.columns ?? 100, rows: options.rows ?? 30 };
     this.#screen = new xterm.Terminal({ ...size, allowProposedApi: true });
     const command = [process.execPath, options.main ?? MAIN, ...args];
-    const [file, ...rest] = options.throughShell ? ['/bin/sh', '-c', COMPARE_SETTINGS, 'sh', ...command] : command;
+    const throughShell = ['/bin/sh', '-c', COMPARE_SETTINGS, 'sh', ...command];
+    const [file, ...rest] = options.program ?? (options.throughShell ? throughShell : command);
     this.#pty = spawn(file!, rest, {
       ...size,
       cwd: options.cwd ?? home.path,

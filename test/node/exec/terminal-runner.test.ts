@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -56,6 +57,18 @@ describe.skipIf(process.platform === 'win32')('a terminal', () => {
   it('ends although a process that it left behind holds it', async () => {
     const terminal = await start({ shell: 'sleep 60 & echo bye' });
     expect(await readAll(terminal)).toBe('bye\r\n');
+  });
+
+  it.skipIf(process.platform !== 'linux')('can still end a process that has let go of it', async () => {
+    const terminal = await start({ shell: 'trap "" HUP; echo bye; exec <&- >&- 2>&-; while :; do sleep 0.01; done' });
+    const reading = readAll(terminal);
+    const held = () => readdirSync(`/proc/${terminal.pid}/fd`).filter(name => Number(name) < 3);
+    while (held().length > 0) await sleep(1);
+    // And we have been told so.
+    for (let turns = 0; turns < 20; turns++) await sleep(1);
+    terminal.signal('SIGKILL');
+    expect(await reading).toBe('bye\r\n');
+    expect(await terminal.ended).toEqual({ signal: 'SIGKILL' });
   });
 
   it('that takes no input blocks nobody, and lets go of it at the end', async () => {
