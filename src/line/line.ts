@@ -1,16 +1,17 @@
 import type { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
-import type { Priority } from '../protocol/channels/channel-state.ts';
+import { u64Bytes } from '../protocol/bytes/writer.ts';
 import type { Aead } from '../protocol/crypto/provider.ts';
 import { CLOSE_GRACE_MS } from '../protocol/limits.ts';
 import type { Channel } from './channel.ts';
+import type { LinePeer, OpenOptions, Route } from './route.ts';
 import type { LineSession, OpenedLine } from './session.ts';
 
 /**
  * The authenticated, encrypted relation between two machines: what `connect` and `listen` give. Everything happens on
  * channels; `close` ends it in good order, and `closed` tells when and why it ended.
  */
-export class Line {
+export class Line implements Route {
   readonly #session: LineSession;
   readonly #opened: OpenedLine;
 
@@ -55,12 +56,14 @@ export class Line {
     return this.#opened.session.exporter.application(name, context, length);
   }
 
-  /**
-   * GCM under a key that the two ends have for one comparison of chunks over the channel of this number
-   * (docs/protocol/4-services.md).
-   */
-  chunkAead(channelId: number): Aead {
-    return this.#session.chunkAead(this.#opened.session.exporter.chunkCompareKey(channelId));
+  /** A key that only the two ends of this line have, for what they do over `channel`. */
+  channelKey(channel: Channel, name: string, length: number): Uint8Array {
+    return this.exportKey(name, u64Bytes(channel.id), length);
+  }
+
+  /** GCM under a key that only the two ends of this line have, for one comparison of chunks over `channel`. */
+  chunkAead(channel: Channel): Aead {
+    return this.#session.chunkAead(this.#opened.session.exporter.chunkCompareKey(channel.id));
   }
 
   /**
@@ -80,20 +83,4 @@ export class Line {
   get closed(): Promise<LineError | undefined> {
     return this.#session.closed;
   }
-}
-
-export interface OpenOptions {
-  /** `bulk` lets others go first; default `interactive`. */
-  readonly priority?: Priority;
-  /** Resets the channel when aborted. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface LinePeer {
-  /** Static key, 32 bytes, proven. */
-  readonly key: Uint8Array;
-  /** Address and port as the operating system says. */
-  readonly address: string;
-  /** Name and version of its program: the peer's own text. */
-  readonly agent: string;
 }

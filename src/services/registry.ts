@@ -1,6 +1,6 @@
 import { LineError } from '../errors.ts';
 import type { Channel } from '../line/channel.ts';
-import type { Line } from '../line/line.ts';
+import type { Route } from '../line/route.ts';
 import type { Permission } from './permission.ts';
 import type { Service, ServiceKind } from './service.ts';
 
@@ -11,7 +11,7 @@ import type { Service, ServiceKind } from './service.ts';
 export function dispatchChannels(
   services: readonly Service[],
   allowed: readonly Permission[],
-): (channel: Channel, line: Line) => Promise<void> {
+): (channel: Channel, route: Route) => Promise<void> {
   const kinds = new Map<string, ServiceKind>();
   for (const service of services) {
     for (const [kind, entry] of Object.entries(service.kinds)) {
@@ -20,14 +20,14 @@ export function dispatchChannels(
     }
   }
   const granted = new Set<Permission>(allowed);
-  return async (channel, line) => {
+  return async (channel, route) => {
     const entry = kinds.get(channel.kind);
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
     if (!granted.has(entry.permission)) {
       await entry.refused?.(channel, line);
       throw new LineError('FORBIDDEN', `not allowed for this login (${entry.permission})`);
     }
-    await entry.handle(channel, line, granted);
+    await entry.handle(channel, route, granted);
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Channel } from '../line/channel.ts';
-import type { Line } from '../line/line.ts';
+import type { Route } from '../line/route.ts';
 import type { Permission } from './permission.ts';
 
 /** What channels are for: the accepting side of one service, as a table from the kinds of channels it takes. */
@@ -18,5 +18,5 @@ export interface ServiceKind {
    * a `LineError` with its code and sentence, anything else only as INTERNAL. `granted` is what this login may do, for a
    * kind that does more for those who may do more.
    */
-  handle(channel: Channel, line: Line, granted: ReadonlySet<Permission>): Promise<void>;
+  handle(channel: Channel, route: Route, granted: ReadonlySet<Permission>): Promise<void>;
 }

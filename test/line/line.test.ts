@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../src/errors.ts';
+import type { Channel } from '../../src/line/channel.ts';
 import { openLine } from '../../src/line/connect.ts';
+import type { Route } from '../../src/line/route.ts';
 import { memoryPair } from '../../src/transports/memory.ts';
 import { joinedLines, loginOptions, makeListener, prsOf } from '../support/lines.ts';
 
@@ -47,6 +49,23 @@ describe('a line', () => {
     await client.close();
   });
 
+  it('gives each channel keys that only its two ends have', async () => {
+    const keys: Uint8Array[] = [];
+    const { client } = await joinedLines({
+      onChannel: async (channel, line) => {
+        keys.push(line.channelKey(channel, 'x', 16), ...macOf(line, channel));
+      },
+    });
+    const mine: Uint8Array[] = [];
+    for (const channel of [client.open('x'), client.open('x')]) {
+      await channel.finish();
+      mine.push(client.channelKey(channel, 'x', 16), ...macOf(client, channel));
+    }
+    expect(keys).toEqual(mine);
+    expect(new Set(keys.map(String)).size).toBe(4);
+    await client.close();
+  });
+
   it('is not opened by a wrong passphrase, and both sides learn AUTH', async () => {
     const rejected: string[] = [];
     const listener = await makeListener({ onRejected: ({ error }) => rejected.push(error.code) });
@@ -77,3 +96,7 @@ describe('a line', () => {
     expect(await client.closed).toMatchObject({ code: 'TRUNCATED' });
   });
 });
+
+function macOf(route: Route, channel: Channel): Uint8Array[] {
+  return route.chunkAead(channel).seal(new Uint8Array(12), new Uint8Array(0), []);
+}

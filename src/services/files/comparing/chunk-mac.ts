@@ -1,5 +1,6 @@
-import type { Line } from '../../../line/line.ts';
-import { concatBytes, u64Bytes } from '../../../protocol/bytes/writer.ts';
+import type { Channel } from '../../../line/channel.ts';
+import type { Route } from '../../../line/route.ts';
+import { concatBytes } from '../../../protocol/bytes/writer.ts';
 import type { MakeSha256 } from '../hash.ts';
 
 /**
@@ -7,8 +8,8 @@ import type { MakeSha256 } from '../hash.ts';
  * first 16 bytes. Equal chunks must have equal tags wherever they lie, so a MAC with a nonce, as leaves.ts has, cannot do
  * it; why this one can is in docs/decisions/0014-delta.md.
  */
-export function chunkMacOf(line: Line, channelId: number, makeSha256: MakeSha256): ChunkMac {
-  return chunkMac(line.exportKey(KEY_NAME, u64Bytes(channelId), KEY_BYTES), makeSha256);
+export function chunkMacOf(route: Route, channel: Channel, makeSha256: MakeSha256): ChunkMac {
+  return chunkMac(route.channelKey(channel, KEY_NAME, KEY_BYTES), makeSha256);
 }
 
 /** 16 bytes for a chunk. */

@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import { decodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
@@ -19,20 +19,20 @@ import type { ChangeWatch } from '../store.ts';
 import { type FetchedFile, Fetcher } from './fetcher.ts';
 import { receiveChanges } from './watching.ts';
 
-/** The asking side of the files service: what can be read at the other end of `line`. */
+/** The asking side of the files service: what can be read at the other end of `route`. */
 export class FilesClient {
-  readonly #line: Line;
+  readonly #route: Route;
   readonly #offer: JsonObject;
 
   /** With `offer`: reads what the other side offers under this name (offers.ts), not what it serves. */
-  constructor(line: Line, options: { readonly offer?: string } = {}) {
-    this.#line = line;
+  constructor(route: Route, options: { readonly offer?: string } = {}) {
+    this.#route = route;
     this.#offer = options.offer === undefined ? {} : { offer: options.offer };
   }
 
   /** What is at `path`; `''` is the served folder itself. Throws `NOT_FOUND`, `FORBIDDEN`, `BAD_NAME`. */
   async stat(path: string, options: FileOptions = {}): Promise<Entry> {
-    const channel = this.#line.open(KIND.stat, this.#request(path), options);
+    const channel = this.#route.open(KIND.stat, this.#request(path), options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'entry') throw notDue();
@@ -52,7 +52,7 @@ export class FilesClient {
       recursive: options.recursive === true,
       follow: options.followLinks === true,
     };
-    const channel = this.#line.open(KIND.list, request, options);
+    const channel = this.#route.open(KIND.list, request, options);
     try {
       for (;;) {
         const message = await channel.readMessage();
@@ -92,7 +92,7 @@ export class FilesClient {
 
   /** SHA-256 of the file at `path` as it lies on the other side's disk, 32 bytes. */
   async sha256(path: string, options: HashOptions = {}): Promise<Uint8Array> {
-    const channel = this.#line.open(KIND.hash, this.#request(path), options);
+    const channel = this.#route.open(KIND.hash, this.#request(path), options);
     try {
       for (;;) {
         const message = await channel.readMessage();
@@ -116,7 +116,7 @@ export class FilesClient {
    * same `aead`: one per chunk of `CHUNK_BYTES`, the last of what remains (leaves.ts).
    */
   async leaves(path: string, bytes: number, options: FileOptions = {}): Promise<RemoteLeaves> {
-    const channel = this.#line.open(KIND.leaves, { ...this.#request(path), bytes }, options);
+    const channel = this.#route.open(KIND.leaves, { ...this.#request(path), bytes }, options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'leaves') throw notDue();
@@ -135,7 +135,7 @@ export class FilesClient {
         rest = bytes.slice(at);
       }
       if (leaves.length !== expected || rest.length > 0) throw new LineError('MISMATCH', 'leaves are missing');
-      return { entry, leaves, aead: this.#line.chunkAead(channel.id) };
+      return { entry, leaves, aead: this.#route.chunkAead(channel) };
     } finally {
       channel.reset();
     }
@@ -146,7 +146,7 @@ export class FilesClient {
    * to the size of the file that the other side names: whoever has listed it compares that first, by `expected`.
    */
   async chunks(path: string, expected: Entry, options: ChunksOptions): Promise<RemoteChunks> {
-    const channel = this.#line.open(KIND.chunks, this.#request(path), options);
+    const channel = this.#route.open(KIND.chunks, this.#request(path), options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'chunks') throw notDue();
@@ -158,7 +158,7 @@ export class FilesClient {
         list.take(item);
       }
       list.finish();
-      return { entry, list, mac: chunkMacOf(this.#line, channel.id, options.makeSha256) };
+      return { entry, list, mac: chunkMacOf(this.#route, channel, options.makeSha256) };
     } finally {
       channel.reset();
     }
@@ -166,7 +166,7 @@ export class FilesClient {
 
   /** Notices changes below the folder at `path`, as `ReadStore.watch`. A host that cannot do it says `UNSUPPORTED`. */
   async watch(path: string, options: FileOptions = {}): Promise<ChangeWatch> {
-    return receiveChanges(this.#line.open(KIND.watch, this.#request(path), options));
+    return receiveChanges(this.#route.open(KIND.watch, this.#request(path), options));
   }
 
   #request(path: string): JsonObject {
@@ -176,7 +176,7 @@ export class FilesClient {
   /** Many files over one channel, asked for ahead and answered in order. */
   fetcher({ signal, compressor }: FetchOptions = {}): Fetcher {
     const request = { ...this.#offer, ...encodeCodings(compressor) };
-    const open = (): Channel => this.#line.open(KIND.get, request, { priority: 'interactive', signal });
+    const open = (): Channel => this.#route.open(KIND.get, request, { priority: 'interactive', signal });
     return new Fetcher(open, compressor);
   }
 }

@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { type JsonObject, readText } from '../../../protocol/bytes/json.ts';
 import type { Compressor } from '../coding/compressor.ts';
@@ -12,7 +12,7 @@ import { type ReadSource, readingKinds } from './sender.ts';
 /**
  * What an uploading side lets the host read back: an upload is the host's download of an offer (docs/protocol/
  * 4-services.md §1). An offer has a random name, is told to one host in its `files.put`, and ends with it; channels that
- * name no offer made to their line are refused.
+ * name no offer made on their route are refused.
  */
 export class Offers {
   readonly #offers = new Map<string, Offer>();
@@ -21,16 +21,16 @@ export class Offers {
 
   constructor(randomBytes: (length: number) => Uint8Array, makeSha256: MakeSha256) {
     this.#randomBytes = randomBytes;
-    this.#kinds = readingKinds((request, line) => this.#offered(request, line), makeSha256);
+    this.#kinds = readingKinds((request, route) => this.#offered(request, route), makeSha256);
   }
 
   /**
-   * Offers `store` to the other end of `line` until `withdraw`; gives the name of the offer. Only with a `compressor` does
+   * Offers `store` to the other end of `route` until `withdraw`; gives the name of the offer. Only with a `compressor` does
    * the other side get anything compressed.
    */
-  offer(store: ReadStore, line: Line, compressor?: Compressor): string {
+  offer(store: ReadStore, route: Route, compressor?: Compressor): string {
     const name = encodeBase64url(this.#randomBytes(16));
-    this.#offers.set(name, { line, store: new OfferedStore(store), compressor });
+    this.#offers.set(name, { route, store: new OfferedStore(store), compressor });
     return name;
   }
 
@@ -41,21 +41,21 @@ export class Offers {
   }
 
   /** For `onChannel` of the uploading side. */
-  async handle(channel: Channel, line: Line): Promise<void> {
+  async handle(channel: Channel, route: Route): Promise<void> {
     const handle = Object.hasOwn(this.#kinds, channel.kind) ? this.#kinds[channel.kind] : undefined;
     if (handle === undefined) throw new LineError('UNSUPPORTED', 'this side does not offer that');
-    await handle(channel, line);
+    await handle(channel, route);
   }
 
-  #offered(request: JsonObject, line: Line): ReadSource {
+  #offered(request: JsonObject, route: Route): ReadSource {
     const offer = this.#offers.get(readText(request, 'offer', 64));
-    if (offer?.line !== line) throw notOffered();
+    if (offer?.route !== route) throw notOffered();
     return offer;
   }
 }
 
 interface Offer extends ReadSource {
-  readonly line: Line;
+  readonly route: Route;
   readonly store: OfferedStore;
 }
 

@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import { encodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { type JsonObject, readFlag, readInteger } from '../../../protocol/bytes/json.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
@@ -45,27 +45,27 @@ export function filesHost(store: ReadStore, makeSha256: MakeSha256, compressor?:
 
 /** The handlers of all kinds of channels that read, over what `sourceOf` finds for a request or refuses. */
 export function readingKinds(
-  sourceOf: (request: JsonObject, line: Line) => ReadSource,
+  sourceOf: (request: JsonObject, route: Route) => ReadSource,
   makeSha256: MakeSha256,
 ): ReadingKinds {
-  const storeOf = (request: JsonObject, line: Line): ReadStore => sourceOf(request, line).store;
-  const loads = new WeakMap<Line, LineLoad>();
-  const loadOf = (line: Line): LineLoad => {
-    const load = loads.get(line) ?? new LineLoad();
-    loads.set(line, load);
+  const storeOf = (request: JsonObject, route: Route): ReadStore => sourceOf(request, route).store;
+  const loads = new WeakMap<Route, LineLoad>();
+  const loadOf = (route: Route): LineLoad => {
+    const load = loads.get(route) ?? new LineLoad();
+    loads.set(route, load);
     return load;
   };
   return {
-    [KIND.stat]: (channel, line) => sendStat(storeOf(channel.request, line), channel),
-    [KIND.list]: (channel, line) => sendList(storeOf(channel.request, line), channel, loadOf(line)),
-    [KIND.get]: (channel, line) => sendFiles(sourceOf(channel.request, line), channel, loadOf(line)),
-    [KIND.hash]: (channel, line) => sendHash(storeOf(channel.request, line), channel, makeSha256),
-    [KIND.leaves]: (channel, line) => sendLeaves(storeOf(channel.request, line), channel, line, loadOf(line)),
-    [KIND.chunks]: (channel, line) =>
-      sendChunks(storeOf(channel.request, line), channel, line, loadOf(line), makeSha256),
-    [KIND.watch]: async (channel, line) => {
-      const leave = loadOf(line).enterWatching();
-      await sendChanges(storeOf(channel.request, line), channel).finally(leave);
+    [KIND.stat]: (channel, route) => sendStat(storeOf(channel.request, route), channel),
+    [KIND.list]: (channel, route) => sendList(storeOf(channel.request, route), channel, loadOf(route)),
+    [KIND.get]: (channel, route) => sendFiles(sourceOf(channel.request, route), channel, loadOf(route)),
+    [KIND.hash]: (channel, route) => sendHash(storeOf(channel.request, route), channel, makeSha256),
+    [KIND.leaves]: (channel, route) => sendLeaves(storeOf(channel.request, route), channel, route, loadOf(route)),
+    [KIND.chunks]: (channel, route) =>
+      sendChunks(storeOf(channel.request, route), channel, route, loadOf(route), makeSha256),
+    [KIND.watch]: async (channel, route) => {
+      const leave = loadOf(route).enterWatching();
+      await sendChanges(storeOf(channel.request, route), channel).finally(leave);
     },
   };
 }
@@ -76,7 +76,7 @@ export interface ReadSource {
   readonly compressor: Compressor | undefined;
 }
 
-export type ReadingKinds = { readonly [kind: string]: (channel: Channel, line: Line) => Promise<void> };
+export type ReadingKinds = { readonly [kind: string]: (channel: Channel, route: Route) => Promise<void> };
 
 async function sendStat(store: ReadStore, channel: Channel): Promise<void> {
   const entry = await store.stat(requestedPath(channel.request));
@@ -121,21 +121,21 @@ async function sendHash(store: ReadStore, channel: Channel, makeSha256: MakeSha2
 }
 
 /** The leaves of one file, so that the other side can tell which of its own chunks are the same (leaves.ts). */
-async function sendLeaves(store: ReadStore, channel: Channel, line: Line, load: LineLoad): Promise<void> {
+async function sendLeaves(store: ReadStore, channel: Channel, route: Route, load: LineLoad): Promise<void> {
   const path = requestedPath(channel.request);
   const leave = load.enterComparing();
   try {
-    await sendLeavesOf(await store.open(path), channel, line);
+    await sendLeavesOf(await store.open(path), channel, route);
   } finally {
     leave();
   }
 }
 
-async function sendLeavesOf(file: SourceFile, channel: Channel, line: Line): Promise<void> {
+async function sendLeavesOf(file: SourceFile, channel: Channel, route: Route): Promise<void> {
   try {
     await channel.send({ t: 'leaves', entry: encodeEntry(file.entry) });
     const limit = Math.min(file.entry.size, readInteger(channel.request, 'bytes'));
-    for await (const leaf of leavesOf(file, limit, line.chunkAead(channel.id))) await channel.write(leaf);
+    for await (const leaf of leavesOf(file, limit, route.chunkAead(channel))) await channel.write(leaf);
     await file.verifyUnchanged();
   } finally {
     await file.close();
@@ -146,7 +146,7 @@ async function sendLeavesOf(file: SourceFile, channel: Channel, line: Line): Pro
 async function sendChunks(
   store: ReadStore,
   channel: Channel,
-  line: Line,
+  route: Route,
   load: LineLoad,
   makeSha256: MakeSha256,
 ): Promise<void> {
@@ -155,7 +155,7 @@ async function sendChunks(
     const file = await store.open(requestedPath(channel.request));
     try {
       await channel.send({ t: 'chunks', entry: encodeEntry(file.entry) });
-      await sendListOfChunks(file, channel, chunkMacOf(line, channel.id, makeSha256));
+      await sendListOfChunks(file, channel, chunkMacOf(route, channel, makeSha256));
       await file.verifyUnchanged();
     } finally {
       await file.close();

@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import { type JsonObject, readFlag, readText } from '../../../protocol/bytes/json.ts';
 import type { Permission } from '../../permission.ts';
 import type { Service } from '../../service.ts';
@@ -45,12 +45,12 @@ export function filesChangeHost(
     kinds: {
       [CHANGE_KIND.put]: {
         permission: 'write',
-        handle: (channel, line, granted) =>
-          receiveOffer(store, channel, line, rightsOf(granted), { makeSha256, compressor }),
+        handle: (channel, route, granted) =>
+          receiveOffer(store, channel, route, rightsOf(granted), { makeSha256, compressor }),
       },
       [CHANGE_KIND.write]: {
         permission: 'write',
-        handle: (channel, _line, granted) => receiveStream(store, channel, rightsOf(granted), nowMs),
+        handle: (channel, _route, granted) => receiveStream(store, channel, rightsOf(granted), nowMs),
       },
       [CHANGE_KIND.makeFolder]: { permission: 'write', handle: channel => makeFolder(store, channel, nowMs) },
       [CHANGE_KIND.remove]: {
@@ -80,7 +80,7 @@ interface Rights {
 async function receiveOffer(
   store: ChangeStore,
   channel: Channel,
-  line: Line,
+  route: Route,
   { mayReplace, mayRead }: Rights,
   { makeSha256, compressor }: { readonly makeSha256: MakeSha256; readonly compressor: Compressor | undefined },
 ): Promise<void> {
@@ -89,7 +89,7 @@ async function receiveOffer(
   const conflict = requestedPolicy(request, mayReplace);
   const mayChangeTypes = readFlag(request, 'types');
   if (mayChangeTypes) requireRight('force', mayReplace);
-  const files = new FilesClient(line, { offer: readText(request, 'offer', 64) });
+  const files = new FilesClient(route, { offer: readText(request, 'offer', 64) });
   const stop = new AbortController();
   const questions = new Questions(channel);
   const events = new EventTeller(channel);

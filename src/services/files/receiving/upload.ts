@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import { readInteger, readText } from '../../../protocol/bytes/json.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import { CHANGE_KIND, encodePath } from '../messages.ts';
@@ -16,14 +16,14 @@ import { Answers } from './questions.ts';
  * be what the line was connected with (`onChannel`). Throws `FORBIDDEN` where writing is not allowed, and as `download`.
  */
 export async function upload(
-  line: Line,
+  route: Route,
   offers: Offers,
   store: ReadStore,
   request: UploadRequest,
   options: UploadOptions = {},
 ): Promise<DownloadSummary> {
-  const offer = offers.offer(store, line, options.compressor);
-  const channel = line.open(
+  const offer = offers.offer(store, route, options.compressor);
+  const channel = route.open(
     CHANGE_KIND.put,
     {
       ...encodePath(request.to),
@@ -69,12 +69,12 @@ function decide(conflict: Conflict, options: UploadOptions): Promise<ConflictAns
 
 /** Puts a stream of unknown length on the other side as one file; returns its size. Nothing is kept of a cut one. */
 export async function uploadStream(
-  line: Line,
+  route: Route,
   bytes: AsyncIterable<Uint8Array>,
   request: UploadRequest,
   options: UploadOptions = {},
 ): Promise<number> {
-  const channel = line.open(
+  const channel = route.open(
     CHANGE_KIND.write,
     { ...encodePath(request.to), policy: options.conflict ?? 'refuse', fsync: options.fsync === true },
     { signal: options.signal, priority: 'bulk' },
@@ -119,18 +119,18 @@ async function writeUntilAnswered(
 }
 
 /** Removes a file, a link or an empty folder; with `recursive` a folder and all in it. */
-export async function removeRemote(line: Line, path: string, options: { recursive?: boolean } = {}): Promise<void> {
-  await change(line, CHANGE_KIND.remove, { ...encodePath(path), recursive: options.recursive === true });
+export async function removeRemote(route: Route, path: string, options: { recursive?: boolean } = {}): Promise<void> {
+  await change(route, CHANGE_KIND.remove, { ...encodePath(path), recursive: options.recursive === true });
 }
 
 /** Makes a folder, and those above it. */
-export async function makeRemoteFolder(line: Line, path: string): Promise<void> {
-  await change(line, CHANGE_KIND.makeFolder, encodePath(path));
+export async function makeRemoteFolder(route: Route, path: string): Promise<void> {
+  await change(route, CHANGE_KIND.makeFolder, encodePath(path));
 }
 
 /** Gives what is at `from` another name; what has the new one is not replaced (`EXISTS`). */
-export async function moveRemote(line: Line, from: string, to: string): Promise<void> {
-  await change(line, CHANGE_KIND.move, { ...encodePath(from), ...encodePath(to, 'to') });
+export async function moveRemote(route: Route, from: string, to: string): Promise<void> {
+  await change(route, CHANGE_KIND.move, { ...encodePath(from), ...encodePath(to, 'to') });
 }
 
 export interface UploadRequest {
@@ -159,8 +159,8 @@ export interface UploadOptions {
   readonly onEvent?: ((event: TransferEvent) => void) | undefined;
 }
 
-async function change(line: Line, kind: string, request: { readonly [key: string]: unknown }): Promise<void> {
-  const channel = line.open(kind, request);
+async function change(route: Route, kind: string, request: { readonly [key: string]: unknown }): Promise<void> {
+  const channel = route.open(kind, request);
   try {
     await channel.readMessage();
   } finally {

@@ -1,5 +1,5 @@
 import { LineError } from '../../../errors.ts';
-import type { Line } from '../../../line/line.ts';
+import type { Route } from '../../../line/route.ts';
 import type { Compressor } from '../coding/compressor.ts';
 import type { Entry, Excluder, Problem } from '../entry.ts';
 import { FilteredStore, isLeftOut } from '../exclude.ts';
@@ -50,7 +50,7 @@ export async function syncFromRemote(
 
 /** Makes `request.to` at the host like `store`. `offers` as for `upload`; the host asks for `delete` in any case. */
 export async function syncToRemote(
-  line: Line,
+  route: Route,
   offers: Offers,
   store: ReadStore,
   request: { readonly to: string },
@@ -59,13 +59,13 @@ export async function syncToRemote(
   const { to } = request;
   const offered = options.exclude === undefined ? store : new FilteredStore(store, options.exclude);
   const source = localSide(offered, '', options, options.copyLinks);
-  const target = remoteSide(new FilesClient(line), to, options);
+  const target = remoteSide(new FilesClient(route), to, options);
   if (options.dryRun === true) return planSync(source, target, options);
   const changes = new TypeChanges(target, to, options);
-  const summary = await upload(line, offers, offered, request, transferOptions(options, changes));
+  const summary = await upload(route, offers, offered, request, transferOptions(options, changes));
   const removal = new Removal(
-    path => removeRemote(line, join(to, path)),
-    hidden => upload(line, offers, listedWithout(offered, hidden), request, transferOptions(options, undefined)),
+    path => removeRemote(route, join(to, path)),
+    hidden => upload(route, offers, listedWithout(offered, hidden), request, transferOptions(options, undefined)),
     options,
   );
   return totals(summary, changes, await removal.run(source, target, summary));
