@@ -33,6 +33,10 @@ export {
   type PermittedStart,
 } from './services/exec/policy.ts';
 export { type ProcessInput, type ProcessRunner, type RunningProcess, StartFailure } from './services/exec/runner.ts';
+export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEvent } from './services/agents/agent.ts';
+export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
+export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
+export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
 export type { Compressor } from './services/files/coding/compressor.ts';
 export type { Entry, EntryType, Excluder, Problem } from './services/files/entry.ts';
 export { excluder } from './services/files/exclude.ts';

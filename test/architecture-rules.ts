@@ -104,6 +104,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/agents/',
+    may: ['services/*', 'protocol/bytes/', 'line/abort.ts'],
+    mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
+    reason: 'agents are a way to services and know none of them',
+  },
+  {
     files: 'testing/',
     may: ['transports/', 'line/', ...PORTS],
     mayNameTypesOf: ['protocol/crypto/provider.ts'],
