@@ -133,6 +133,7 @@ export const LAYERS: readonly Layer[] = [
       'services/files/receiving/put-host.ts',
       'services/files/reading/offers.ts',
       'services/files/reading/subtree.ts',
+      'services/agents/',
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'protocol/crypto/',

@@ -18,6 +18,19 @@ export interface HeadStart {
   readonly stretched: StretchedPassphrase;
 }
 
-const DIALLING: ReadonlySet<string> = new Set(['ls', 'get', 'put', 'sync', 'rm', 'mkdir', 'mv', 'ping', 'may']);
+const DIALLING: ReadonlySet<string> = new Set([
+  'ls',
+  'get',
+  'put',
+  'sync',
+  'rm',
+  'mkdir',
+  'mv',
+  'ping',
+  'may',
+  'agent',
+  'agents',
+  'exec',
+]);
 /** Another passphrase is to be used, or none. */
 const OTHERWISE = /^(?:--password-file\b|--help$|-h$)/;

@@ -24,7 +24,7 @@ export function dispatchChannels(
     const entry = kinds.get(channel.kind);
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
     if (!granted.has(entry.permission)) {
-      await entry.refused?.(channel, line);
+      await entry.refused?.(channel, route);
       throw new LineError('FORBIDDEN', `not allowed for this login (${entry.permission})`);
     }
     await entry.handle(channel, route, granted);

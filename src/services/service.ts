@@ -12,7 +12,7 @@ export interface ServiceKind {
   /** Without this permission the channel is refused before the handler sees it. */
   readonly permission: Permission;
   /** Hears of a channel that was refused for want of the permission, for a service that keeps account of such. */
-  refused?(channel: Channel, line: Line): Promise<void>;
+  refused?(channel: Channel, route: Route): Promise<void>;
   /**
    * Runs one channel. When it returns, its direction is ended for it; what it throws is told to the peer as a RESET,
    * a `LineError` with its code and sentence, anything else only as INTERNAL. `granted` is what this login may do, for a

@@ -13,9 +13,9 @@ import { EXIT, type ExitStatus, exitStatusOfSignal } from '../exit-status.ts';
 import { explainError } from '../failure.ts';
 import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
-import { type DialOptions, remotePlace, requirePermission, withLine } from './dial.ts';
+import { type ReachOptions, remotePlace, requirePermission, withLine } from './dial.ts';
 
-export interface ExecCommandOptions extends DialOptions {
+export interface ExecCommandOptions extends ReachOptions {
   /** A line for the host's shell, in place of a command with arguments. */
   readonly command?: string;
   /** Seconds. */
@@ -50,7 +50,7 @@ export async function exec(
     // What fails from here on is not among the files of the served folder, and says itself what it is.
     context.hint = '';
     const remote = await execOn(
-      connected.line,
+      connected.route,
       {
         ...(shell === undefined ? { argv } : { shell }),
         cwd: options.cwd,
