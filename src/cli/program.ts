@@ -176,12 +176,15 @@ function addExec(program: Command, makeContext: MakeContext): void {
     .option('--timeout <s>', 'end it after so many seconds (124)', parseSeconds)
     .option('--encoding <name>', 'what it prints is in this encoding, gbk for one; shown as UTF-8')
     .option('--detach', 'start it, print its number, and leave it running')
+    .option('--all', 'on all machines that have dialled in at HOST')
+    .option('--parallel <n>', 'on how many machines at once', parseCount, 32)
+    .option('--group', 'show what several machines print the same once, when all are done')
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (place: string, argv: string[], options, ran) => {
       const { exec } = await import('./commands/exec.ts');
       await exec(makeContext(options), place, argv, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addAgent(program: Command, makeContext: MakeContext): void {
@@ -400,4 +403,5 @@ const EXEC_EXAMPLES = `
 Examples:
   postern exec lab -- uname -a              a program with its arguments
   postern exec lab -c 'du -sh * | sort -h'  a line for the shell there
-  tar c . | postern exec lab -- tar x       with input and output of any size`;
+  tar c . | postern exec lab -- tar x       with input and output of any size
+  postern exec lab --on 'web*' -- uptime    on machines that have dialled in there`;

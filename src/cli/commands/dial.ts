@@ -150,7 +150,11 @@ export async function withLine<T>(
   const routes = makeAgentRoutes(options.onChannel);
   const onChannel: DialHooks['onChannel'] =
     options.on === undefined ? options.onChannel : (channel, line) => routes.handle(channel, line);
-  const connected = await dial(context, place, { ...options, onChannel, sharesLine: options.on !== undefined });
+  const connected = await dial(context, place, {
+    ...options,
+    onChannel,
+    sharesLine: options.sharesLine ?? options.on !== undefined,
+  });
   try {
     const result = await work(await reach(context, connected, routes, options.on));
     await connected.line.close();
