@@ -48,7 +48,7 @@ export class Agent {
     const back = new BackRoute(line, channel.id, by.peer, origin, this.#options.randomBytes);
     let error: LineError | undefined;
     try {
-      if (carried.kind.startsWith('agents.')) throw new LineError('FORBIDDEN', 'an agent is no way to others');
+      this.#requireOffered(carried.kind);
       await this.#dispatch(channel, back);
     } catch (thrown) {
       error = toLineError(thrown);
@@ -59,6 +59,13 @@ export class Agent {
       if (origin.reaches === 0) origins.delete(by.line);
       this.#options.onReached?.({ kind: carried.kind, request: carried.request, peer: by.peer, error });
     }
+  }
+
+  /** What the owner has not named is not allowed, whether this program knows it or not. */
+  #requireOffered(kind: string): void {
+    const isOffered = this.#options.services.some(({ kinds }) => Object.hasOwn(kinds, kind));
+    // A way on to others would be one that their owners know nothing of.
+    if (!isOffered || kind.startsWith('agents.')) throw new LineError('FORBIDDEN', 'this machine does not allow that');
   }
 
   #originsOf(line: Route): Map<number, Origin> {

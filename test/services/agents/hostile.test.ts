@@ -120,7 +120,7 @@ describe('an operator that does what it likes', () => {
     ['a short secret', { name: 'web1', open: { kind: 'x' }, secret: 'AAAA' }, 'PROTOCOL'],
     ['nobody of that name', { name: 'web2', open: { kind: 'x' }, secret: SECRET }, 'UNREACHABLE'],
     ['what is no name', { name: '../x', open: { kind: 'x' }, secret: SECRET }, 'BAD_NAME'],
-    ['a kind that nobody offers', { name: 'web1', open: { kind: 'x' }, secret: SECRET }, 'UNSUPPORTED'],
+    ['a kind that nobody offers', { name: 'web1', open: { kind: 'x' }, secret: SECRET }, 'FORBIDDEN'],
   ])('asks for %s: %# is refused', async (_, request, expected) => {
     await machines.agent('web1', honest);
     const { line } = await machines.operator();
