@@ -24,7 +24,7 @@ const KiB = 1024;
 let machines: Machines;
 
 beforeEach(async () => {
-  machines = await Machines.serve({ listener: { creditBytes: 256 * KiB } });
+  machines = await Machines.serve();
 });
 
 afterEach(async () => {
@@ -41,6 +41,7 @@ const services = [
   serviceOf({
     'test.echo': async channel => {
       await channel.send({ said: channel.request['say'] });
+      if (channel.request['goOn'] === true) await channel.send(await channel.readMessage());
     },
     'test.flood': flood,
     /** Reads nothing until the channel is over. */
@@ -58,9 +59,12 @@ const services = [
 const honest = { allow: ['read'], services } as const;
 
 async function echoes(route: Route): Promise<boolean> {
-  const channel = route.open('test.echo', { say: 'x' });
+  const channel = route.open('test.echo', { say: 'x', goOn: true });
   try {
-    return (await channel.readMessage())['said'] === 'x';
+    // Both ways something is sent that needs credit.
+    await channel.readMessage();
+    await channel.send({ again: 'x' });
+    return (await channel.readMessage())['again'] === 'x';
   } finally {
     channel.reset();
   }
@@ -69,18 +73,21 @@ async function echoes(route: Route): Promise<boolean> {
 describe('an operator that does what it likes', () => {
   it('R-A11 opens reaches and never reads: others, and its own other channels, go on', async () => {
     await machines.agent('web1', honest);
-    const hostile = await machines.operator();
-    const route = await hostile.to('web1');
-    const deaf = Array.from({ length: MAX_REACHES_PER_OPERATOR - 2 }, (_, at) =>
-      route.open(at % 2 === 0 ? 'test.flood' : 'test.deaf'),
-    );
-    // Both ways: the agent sends to it, and it sends to an agent that does not read.
-    for (const [at, channel] of deaf.entries()) if (at % 2 === 1) flood(channel).catch(() => {});
-    await expect.poll(() => deaf.length).toBe(MAX_REACHES_PER_OPERATOR - 2);
+    // Together more than all credit of the line of the agent, either way.
+    const hostile = [await machines.operator(), await machines.operator()];
+    const deaf: Channel[] = [];
+    for (const operator of hostile) {
+      const route = await operator.to('web1');
+      for (let at = 0; at < MAX_REACHES_PER_OPERATOR - 1; at += 1) deaf.push(route.open('test.flood'));
+      // What it sends is read by nobody either; an operator's own sending stops at its own windows.
+      for (const channel of deaf.slice(1 - MAX_REACHES_PER_OPERATOR)) flood(channel).catch(() => {});
+    }
     const other = await (await machines.operator()).to('web1');
     for (let round = 0; round < 20; round += 1) expect(await echoes(other)).toBe(true);
-    expect(await echoes(route)).toBe(true);
-    expect((await listAgents(hostile.line)).length).toBe(1);
+    for (const operator of hostile) {
+      expect(await echoes(await operator.to('web1'))).toBe(true);
+      expect((await listAgents(operator.line)).length).toBe(1);
+    }
     for (const channel of deaf) channel.reset();
   });
 
@@ -174,12 +181,15 @@ describe('an agent that does what it likes', () => {
   });
 
   it('R-A11 sends without end on many channels: the operator that does not read them reaches others', async () => {
-    await machines.agent('loud', { onChannel: flood });
-    await machines.agent('web1', honest);
     const operator = await machines.operator();
-    const loud = await operator.to('loud');
-    const floods = Array.from({ length: MAX_REACHES_PER_OPERATOR }, () => loud.open('test.echo'));
-    await floods[0]!.read();
+    const floods: Channel[] = [];
+    // Two of them send more than all credit of the line.
+    for (const name of ['loud1', 'loud2']) {
+      await machines.agent(name, { onChannel: flood });
+      const loud = await operator.to(name);
+      for (let at = 0; at < MAX_REACHES_PER_OPERATOR; at += 1) floods.push(loud.open('test.echo'));
+    }
+    await machines.agent('web1', honest);
     const quiet = await operator.to('web1');
     for (let round = 0; round < 20; round += 1) expect(await echoes(quiet)).toBe(true);
     for (const channel of floods) channel.reset();

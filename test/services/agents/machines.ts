@@ -3,6 +3,7 @@ import type { Line } from '../../../src/line/line.ts';
 import type { Listener, ListenerOptions } from '../../../src/line/listener.ts';
 import type { Route } from '../../../src/line/route.ts';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
+import { SHARED_LINE_CREDIT_BYTES } from '../../../src/protocol/limits.ts';
 import { Agent, type AgentOptions, joinAgents, type Membership } from '../../../src/services/agents/agent.ts';
 import { agentsHost } from '../../../src/services/agents/host.ts';
 import { AgentRoutes, findAgent } from '../../../src/services/agents/routes.ts';
@@ -37,6 +38,7 @@ export class Machines {
       limits: { hellosPerSecond: 1e6, helloBurst: 1e6, hellosPerSecondPerSource: 1e6, helloBurstPerSource: 1e6 },
       onChannel: dispatchChannels([service], options.allow ?? ['agents']),
       onFault: thrown => faults.push(thrown),
+      creditBytes: SHARED_LINE_CREDIT_BYTES,
       ...options.listener,
     });
     return new Machines(listener, faults, comings);
@@ -60,7 +62,7 @@ export class Machines {
       onReached: options.onReached,
     });
     const onChannel = options.onChannel ?? ((channel, line) => agent.handle(channel, line));
-    const dialled = await this.dial({ onChannel, ...options.dialling });
+    const dialled = await this.dial({ onChannel, creditBytes: SHARED_LINE_CREDIT_BYTES, ...options.dialling });
     const membership = await joinAgents(dialled.line, { name, platform: 'test', allow });
     return { ...dialled, membership };
   }
@@ -71,7 +73,11 @@ export class Machines {
     dialling: Partial<OpenLineOptions> = {},
   ): Promise<Operator> {
     const routes = new AgentRoutes(length => nodeCrypto.randomBytes(length), onChannel);
-    const dialled = await this.dial({ onChannel: (channel, line) => routes.handle(channel, line), ...dialling });
+    const dialled = await this.dial({
+      onChannel: (channel, line) => routes.handle(channel, line),
+      creditBytes: SHARED_LINE_CREDIT_BYTES,
+      ...dialling,
+    });
     return { ...dialled, to: async name => routes.to(dialled.line, await findAgent(dialled.line, name)) };
   }
 
