@@ -13,6 +13,10 @@ export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEvent } from './services/agents/agent.ts';
+export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
+export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
+export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {
   type ExecOptions,
@@ -33,10 +37,6 @@ export {
   type PermittedStart,
 } from './services/exec/policy.ts';
 export { type ProcessInput, type ProcessRunner, type RunningProcess, StartFailure } from './services/exec/runner.ts';
-export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEvent } from './services/agents/agent.ts';
-export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
-export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
-export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
 export type { Compressor } from './services/files/coding/compressor.ts';
 export type { Entry, EntryType, Excluder, Problem } from './services/files/entry.ts';
 export { excluder } from './services/files/exclude.ts';

@@ -160,6 +160,9 @@ export async function withLine<T>(
     await connected.line.close();
     return result;
   } catch (thrown) {
+    if (options.on !== undefined && thrown instanceof LineError && thrown.code === 'FORBIDDEN') {
+      context.hint ??= `postern may --on ${options.on} shows what is allowed there; postern agent --allow grants it`;
+    }
     connected.line.abort(new LineError('CANCELLED', 'the other side has given up'));
     await connected.line.closed;
     throw thrown;

@@ -78,9 +78,9 @@ class AgentsHost {
 
   /** `agents.list`: who is here, or the one of that `name`. */
   async list(channel: Channel): Promise<void> {
-    const agents = [...this.#agents.values()];
-    const name = hasField(channel.request, 'name') ? requestedName(channel.request) : undefined;
-    const asked = name === undefined ? agents : agents.filter(({ entry }) => entry.name === name);
+    const { request } = channel;
+    const one = hasField(request, 'name') ? [this.#agents.get(requestedName(request))] : undefined;
+    const asked = one === undefined ? [...this.#agents.values()] : one.filter(agent => agent !== undefined);
     for (let at = 0; at < asked.length; at += LISTED_AT_ONCE) {
       const some = asked.slice(at, at + LISTED_AT_ONCE);
       await channel.send({ t: 'agents', agents: some.map(({ entry }) => encodeAgent(entry)) });

@@ -17,6 +17,7 @@ import { download } from '../../../src/services/files/receiving/download.ts';
 import { type UploadOptions, upload, uploadStream } from '../../../src/services/files/receiving/upload.ts';
 import { syncToRemote } from '../../../src/services/files/syncing/sync.ts';
 import type { Permission } from '../../../src/services/permission.ts';
+import type { Service } from '../../../src/services/service.ts';
 import { makeScene, type Scene } from '../../node/files/scene.ts';
 import { code } from '../files/served.ts';
 import { type JoinedAgent, Machines, type Operator } from './machines.ts';
@@ -201,4 +202,34 @@ describe('files of an agent, through the server', () => {
     expect(readFileSync(own('got'), 'utf8')).toBe('old');
     expect(readdirSync(served())).toEqual(['f']);
   });
+
+  it('R-A8 R-A14 without anything allowed every kind there is is refused, and told of', async () => {
+    const told: string[] = [];
+    await machines.agent('closed', {
+      services: [folder, probe],
+      onReached: ({ kind, error }) => told.push(`${kind} ${error?.code}`),
+    });
+    const route = await operator.to('closed');
+    const kinds = [
+      ...Object.keys(folder.kinds),
+      'probe',
+      'exec.run',
+      'shell.open',
+      'chat.join',
+      '__proto__',
+      'toString',
+    ];
+    expect(kinds.length).toBeGreaterThanOrEqual(18);
+    for (const kind of kinds) {
+      await expect(route.open(kind, { path: '', to: 'x', offer: 'x', policy: 'force' }).read()).rejects.toEqual(
+        code('FORBIDDEN'),
+      );
+    }
+    expect(told).toEqual(kinds.map(kind => `${kind} FORBIDDEN`));
+  });
 });
+
+const probe: Service = {
+  name: 'probe',
+  kinds: { probe: { permission: 'exec', handle: () => Promise.reject(new Error('reached')) } },
+};

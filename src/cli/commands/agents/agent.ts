@@ -37,9 +37,9 @@ export async function agent(context: CommandContext, text: string, options: Agen
   const name = agentName(options.name ?? ownName());
   const allow = parseAllow(options);
   const log = new AgentLog(context);
-  const { services, close } = await openServices(allow, options, log);
+  const opened = await openServices(allow, options, log);
   const passphrase = await passphraseFor(context, place, options);
-  announce(context, name, allow, options);
+  announce(context, log, name, { ...options, allow });
   context.phase = 'connecting';
   try {
     await runAgent({
@@ -49,7 +49,7 @@ export async function agent(context: CommandContext, text: string, options: Agen
       connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
       agent: AGENT,
       name,
-      services,
+      services: opened.services,
       allow,
       signal: context.signal,
       onEvent: event => log.event(event, name),
@@ -58,21 +58,24 @@ export async function agent(context: CommandContext, text: string, options: Agen
   } catch (thrown) {
     throw tellMore(context, thrown, place, options);
   } finally {
-    await close();
+    await opened.close();
   }
 }
 
 /** What this machine permits, before anybody can ask for it. */
-function announce(
-  context: CommandContext,
-  name: string,
-  allow: readonly Permission[],
-  { dir, only }: AgentCommandOptions,
-): void {
+function announce(context: CommandContext, log: AgentLog, name: string, { allow, dir, only }: Permitted): void {
+  if (context.options.json) {
+    log.write('allows', { name, allow, dir: dir === undefined ? undefined : resolve(dir), only });
+    return;
+  }
   const powers = allow.length === 0 ? 'nothing' : allow.join(', ');
   const folder = dir === undefined ? '' : ` in ${escapeText(resolve(dir))}`;
   const commands = only === undefined ? '' : `, of commands only ${only.map(escapeText).join(', ')}`;
   context.note(`this machine is ${name} and allows ${powers}${folder}${commands}`);
+}
+
+interface Permitted extends Pick<AgentCommandOptions, 'dir' | 'only'> {
+  readonly allow: readonly Permission[];
 }
 
 async function openServices(
