@@ -13,7 +13,7 @@ export type MakeContext = (options: OutputOptions) => CommandContext;
 export function buildProgram(makeContext: MakeContext): Command {
   const program = new Command('postern')
     .usage('COMMAND …, and postern COMMAND --help for its options')
-    .description('A private door into your machines: one passphrase, one encrypted line.')
+    .commandsGroup('A private door into your machines: one passphrase, one encrypted line.')
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
@@ -194,7 +194,7 @@ function addAgent(program: Command, makeContext: MakeContext): void {
     .summary('let this machine be reached through HOST')
     .description('Dials HOST and stays there under a name, until Ctrl-C. Nothing is allowed that is not named.')
     .option('--name <name>', 'what it is called there (default: its own name)')
-    .option('--allow <list>', 'what may be done here: read,write,delete,exec', '')
+    .option('--allow <list>', 'what may be done here: read,write,delete,exec (default: nothing)')
     .option('--dir <folder>', 'the folder that files and commands are in')
     .option('--only <command...>', 'with exec: no other commands than these')
     .action(async (place: string, options, ran) => {
@@ -382,7 +382,6 @@ const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern put photos lab:2024               send a folder
   postern exec lab -- uname -a              run a command there`;
 
 const GET_EXAMPLES = `

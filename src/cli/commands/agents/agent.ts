@@ -22,7 +22,7 @@ import { type DialOptions, passphraseFor, remotePlace, tellMore } from '../dial.
 
 export interface AgentCommandOptions extends DialOptions {
   readonly name?: string;
-  readonly allow: string;
+  readonly allow?: string;
   readonly dir?: string;
   readonly only?: readonly string[];
 }
@@ -100,7 +100,7 @@ async function openServices(
   };
 }
 
-function parseAllow({ allow: list, dir, only }: AgentCommandOptions): readonly Permission[] {
+function parseAllow({ allow: list = '', dir, only }: AgentCommandOptions): readonly Permission[] {
   const allow = parsePermissions(list);
   const useless = allow.find(name => !needsFolder(name) && name !== 'exec');
   if (useless !== undefined) throw new LineError('USAGE', `an agent does not offer ${useless}`);

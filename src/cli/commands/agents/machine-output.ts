@@ -45,6 +45,7 @@ export class PrefixedOutput {
 export class GroupedOutput {
   readonly #context: CommandContext;
   readonly #groups = new Map<string, Group>();
+  #leftLength = MAX_ALL_GROUPED_LENGTH;
 
   constructor(context: CommandContext) {
     this.#context = context;
@@ -55,15 +56,18 @@ export class GroupedOutput {
     let isCut = false;
     return {
       text: async (stream, text) => {
-        const room = MAX_GROUPED_LENGTH - printed[stream].length;
+        const room = Math.min(MAX_GROUPED_LENGTH - printed[stream].length, this.#leftLength);
+        this.#leftLength -= Math.min(room, text.length);
         printed[stream] += text.slice(0, room);
         isCut ||= text.length > room;
       },
       end: async failure => {
         const key = JSON.stringify([printed, isCut, failure]);
-        const group = this.#groups.get(key) ?? { ...printed, isCut, failure, names: [] };
-        group.names.push(name);
-        this.#groups.set(key, group);
+        const known = this.#groups.get(key);
+        known?.names.push(name);
+        // What is held once already takes no more room.
+        if (known !== undefined) this.#leftLength += printed.stdout.length + printed.stderr.length;
+        else this.#groups.set(key, { ...printed, isCut, failure, names: [name] });
       },
     };
   }
@@ -127,3 +131,5 @@ function write(context: CommandContext, stream: Stream, text: string): Promise<v
 const MAX_LINE_LENGTH = 65_536;
 /** Of each output of a machine. */
 const MAX_GROUPED_LENGTH = 262_144;
+/** Of all machines together. */
+const MAX_ALL_GROUPED_LENGTH = 64 * 1024 * 1024;
