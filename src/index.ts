@@ -14,6 +14,10 @@ export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { SHELL_AWAY_MS } from './protocol/limits.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
+export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEvent } from './services/agents/agent.ts';
+export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
+export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
+export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {
   type ExecOptions,

@@ -111,6 +111,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/agents/',
+    may: ['services/*', 'protocol/bytes/', 'line/abort.ts'],
+    mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
+    reason: 'agents are a way to services and know none of them',
+  },
+  {
     files: 'testing/',
     may: ['transports/', 'line/', ...PORTS],
     mayNameTypesOf: ['protocol/crypto/provider.ts'],
@@ -134,6 +140,7 @@ export const LAYERS: readonly Layer[] = [
       'services/files/receiving/put-host.ts',
       'services/files/reading/offers.ts',
       'services/files/reading/subtree.ts',
+      'services/agents/',
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'services/shell/shell-host.ts',

@@ -29,6 +29,9 @@ const DIALLING: ReadonlySet<string> = new Set([
   'ping',
   'may',
   'shell',
+  'agent',
+  'agents',
+  'exec',
 ]);
 /** Another passphrase is to be used, or none. */
 const OTHERWISE = /^(?:--password-file\b|--help$|-h$)/;

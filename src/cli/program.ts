@@ -13,7 +13,7 @@ export type MakeContext = (options: OutputOptions) => CommandContext;
 export function buildProgram(makeContext: MakeContext): Command {
   const program = new Command('postern')
     .usage('COMMAND …, and postern COMMAND --help for its options')
-    .description('A private door into your machines: one passphrase, one encrypted line.')
+    .commandsGroup('A private door into your machines: one passphrase, one encrypted line.')
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
@@ -64,7 +64,7 @@ function addLs(program: Command, makeContext: MakeContext): void {
       const { list } = await import('./commands/files/ls.ts');
       await list(makeContext(options), place, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addGet(program: Command, makeContext: MakeContext): void {
@@ -81,7 +81,7 @@ function addGet(program: Command, makeContext: MakeContext): void {
       await get(makeContext(options), places, ran.opts());
     });
   transferring(command);
-  connecting(command);
+  reaching(command);
 }
 
 function addPut(program: Command, makeContext: MakeContext): void {
@@ -96,7 +96,7 @@ function addPut(program: Command, makeContext: MakeContext): void {
       await put(makeContext(options), paths, ran.opts());
     });
   transferring(command);
-  connecting(command);
+  reaching(command);
 }
 
 function addRm(program: Command, makeContext: MakeContext): void {
@@ -110,7 +110,7 @@ function addRm(program: Command, makeContext: MakeContext): void {
       const { remove } = await import('./commands/files/changes.ts');
       await remove(makeContext(options), places, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addMkdir(program: Command, makeContext: MakeContext): void {
@@ -123,7 +123,7 @@ function addMkdir(program: Command, makeContext: MakeContext): void {
       const { makeFolders } = await import('./commands/files/changes.ts');
       await makeFolders(makeContext(options), places, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addMv(program: Command, makeContext: MakeContext): void {
@@ -137,7 +137,7 @@ function addMv(program: Command, makeContext: MakeContext): void {
       const { move } = await import('./commands/files/changes.ts');
       await move(makeContext(options), from, to, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addSync(program: Command, makeContext: MakeContext): void {
@@ -159,7 +159,7 @@ function addSync(program: Command, makeContext: MakeContext): void {
       await sync(makeContext(options), source, target, ran.opts());
     });
   carrying(command);
-  connecting(command);
+  reaching(command);
 }
 
 function addExec(program: Command, makeContext: MakeContext): void {
@@ -177,10 +177,43 @@ function addExec(program: Command, makeContext: MakeContext): void {
     .option('--timeout <s>', 'end it after so many seconds (124)', parseSeconds)
     .option('--encoding <name>', 'what it prints is in this encoding, gbk for one; shown as UTF-8')
     .option('--detach', 'start it, print its number, and leave it running')
+    .option('--all', 'on all machines that have dialled in at HOST')
+    .option('--parallel <n>', 'on how many machines at once', parseCount, 32)
+    .option('--group', 'show what several machines print the same once, when all are done')
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (place: string, argv: string[], options, ran) => {
       const { exec } = await import('./commands/exec.ts');
       await exec(makeContext(options), place, argv, ran.opts());
+    });
+  reaching(command);
+}
+
+function addAgent(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('agent')
+    .argument('<place>', 'HOST')
+    .summary('let this machine be reached through HOST')
+    .description('Dials HOST and stays there under a name, until Ctrl-C. Nothing is allowed that is not named.')
+    .option('--name <name>', 'what it is called there (default: its own name)')
+    .option('--allow <list>', 'what may be done here: read,write,delete,exec (default: nothing)')
+    .option('--dir <folder>', 'the folder that files and commands are in')
+    .option('--only <command...>', 'with exec: no other commands than these')
+    .action(async (place: string, options, ran) => {
+      const { agent } = await import('./commands/agents/agent.ts');
+      await agent(makeContext(options), place, ran.opts());
+    });
+  connecting(command);
+}
+
+function addAgents(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('agents')
+    .argument('<place>', 'HOST')
+    .summary('list the machines that have dialled in there')
+    .description('Lists the agents of HOST: name, platform, since when, and what each allows.')
+    .action(async (place: string, options, ran) => {
+      const { agents } = await import('./commands/agents/agents.ts');
+      await agents(makeContext(options), place, ran.opts());
     });
   connecting(command);
 }
@@ -224,7 +257,7 @@ function addMay(program: Command, makeContext: MakeContext): void {
       const { may } = await import('./commands/may.ts');
       await may(makeContext(options), place, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addForget(program: Command, makeContext: MakeContext): void {
@@ -295,6 +328,12 @@ function carrying(command: Command): void {
     .option('--copy-links', 'send what links point to in their place, as far as it lies in the folder');
 }
 
+/** Options of commands that work with a machine that is dialled, or with an agent behind it. */
+function reaching(command: Command): void {
+  command.option('--on <name>', 'do it on the machine of this name that has dialled in at HOST');
+  connecting(command);
+}
+
 /** Options of commands that need a passphrase; those that dial also choose a port and how long to try. */
 function connecting(command: Command, role: 'dialling' | 'serving' = 'dialling'): Command {
   output(command)
@@ -348,6 +387,8 @@ const ADDERS = [
   addMv,
   addExec,
   addShell,
+  addAgent,
+  addAgents,
   addPing,
   addMay,
   addForget,
@@ -378,4 +419,5 @@ const EXEC_EXAMPLES = `
 Examples:
   postern exec lab -- uname -a              a program with its arguments
   postern exec lab -c 'du -sh * | sort -h'  a line for the shell there
-  tar c . | postern exec lab -- tar x       with input and output of any size`;
+  tar c . | postern exec lab -- tar x       with input and output of any size
+  postern exec lab --on 'web*' -- uptime    on machines that have dialled in there`;

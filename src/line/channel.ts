@@ -3,7 +3,7 @@ import { decodeJson, encodeJson, type JsonObject } from '../protocol/bytes/json.
 import type { ChannelState, Priority } from '../protocol/channels/channel-state.ts';
 import type { Multiplexer } from '../protocol/channels/multiplexer.ts';
 import { CHANNEL_SEND_QUEUE_BYTES, GATHERED_WRITE_BYTES, MAX_MESSAGE_BYTES } from '../protocol/limits.ts';
-import { ReceiveQueue } from './receive-queue.ts';
+import { type QueuedPiece, ReceiveQueue } from './receive-queue.ts';
 
 /** What a channel carries: messages are objects, bulk bytes are arrays, in the order in which they were sent. */
 export type ChannelItem = JsonObject | Uint8Array;
@@ -14,9 +14,6 @@ export type ChannelItem = JsonObject | Uint8Array;
  * throw. A channel that nobody reads stops its sender, never the line.
  */
 export class Channel implements AsyncIterable<ChannelItem> {
-  /** What the channel was opened for, and with which request; from the peer if the peer opened it. */
-  readonly kind: string;
-  readonly request: JsonObject;
   readonly #state: ChannelState;
   readonly #host: ChannelHost;
   readonly #received = new ReceiveQueue();
@@ -26,14 +23,23 @@ export class Channel implements AsyncIterable<ChannelItem> {
   #waitingWriters: { resolve: () => void; reject: (error: LineError) => void }[] = [];
   /** Bytes of the item handed out last: consumed when its reader comes back for the next. */
   #heldBytes = 0;
-  #onOver: (() => void) | undefined;
+  readonly #whenOver: ((error: LineError | undefined) => void)[] = [];
+  #purpose: ChannelPurpose;
 
   /** Made by the line, not by users. */
   constructor(host: ChannelHost, state: ChannelState, kind: string, request: JsonObject) {
     this.#host = host;
     this.#state = state;
-    this.kind = kind;
-    this.request = request;
+    this.#purpose = { kind, request };
+  }
+
+  /** What the channel was opened for, and with which request; from the peer if the peer opened it. */
+  get kind(): string {
+    return this.#purpose.kind;
+  }
+
+  get request(): JsonObject {
+    return this.#purpose.request;
   }
 
   /** The channel's number in its lane, the same at both ends. */
@@ -48,10 +54,7 @@ export class Channel implements AsyncIterable<ChannelItem> {
 
   /** Sends a message of at most 64 KiB of JSON. Resolves when more is welcome. */
   async send(message: JsonObject): Promise<void> {
-    this.#requireOpen();
-    this.#host.multiplexer.message(this.#state, encodeJson(message, MAX_MESSAGE_BYTES));
-    this.#host.flush();
-    if (this.#state.queuedBytes > CHANNEL_SEND_QUEUE_BYTES) await this.#flushed();
+    await this.#sendEncoded(encodeJson(message, MAX_MESSAGE_BYTES));
   }
 
   /**
@@ -80,19 +83,8 @@ export class Channel implements AsyncIterable<ChannelItem> {
    * read to its last item or `reset`: what lies unread holds back the whole line.
    */
   async read(): Promise<ChannelItem | undefined> {
-    if (this.#waitingReader !== undefined) throw new LineError('USAGE', 'a channel has one reader at a time');
-    this.#releaseHeld();
-    while (this.#received.isEmpty) {
-      if (this.#receiving === 'ended') return undefined;
-      if (this.#failure !== undefined) throw this.#failure;
-      await new Promise<void>(resolve => {
-        this.#waitingReader = resolve;
-      });
-    }
-    const piece = this.#received.shift()!;
-    this.#heldBytes = piece.bytes.length;
-    this.#releaseLast();
-    if (piece.kind === 'data') return piece.bytes;
+    const piece = await this.#nextPiece();
+    if (piece === undefined || piece.kind === 'data') return piece?.bytes;
     return decodeJson(piece.bytes);
   }
 
@@ -126,6 +118,38 @@ export class Channel implements AsyncIterable<ChannelItem> {
     while ((await this.read()) !== undefined);
   }
 
+  // ── For who passes channels on ────────────────────────────────────────────────────────────────────────────────────
+
+  /** @internal For what the channel stands to its user, where it was opened to carry another one (services/agents/). */
+  takeAs(purpose: ChannelPurpose): void {
+    this.#purpose = purpose;
+  }
+
+  /** @internal Of a channel that carries another one: what only its two far ends, and who passes it on, know. */
+  get secret(): Uint8Array | undefined {
+    return this.#purpose.secret;
+  }
+
+  /** @internal What lies unread on this channel holds back its sender alone, and no longer the whole line. */
+  stepAside(): void {
+    this.#host.multiplexer.stepAside(this.#state);
+    this.#host.flush();
+  }
+
+  /**
+   * @internal Passes on to `other` what comes, unread, and the end. The next piece is taken when `other` has taken the one
+   * before, so its reader's pace becomes that of the sender. Large pieces go as bulk, others as interactive.
+   */
+  async passOn(other: Channel): Promise<void> {
+    for (let piece = await this.#nextPiece(); piece !== undefined; piece = await this.#nextPiece()) {
+      const priority = piece.bytes.length > GATHERED_WRITE_BYTES ? 'bulk' : 'interactive';
+      if (other.#state.priority !== priority) other.setPriority(priority);
+      if (piece.kind === 'data') await other.write(piece.bytes);
+      else await other.#sendEncoded(piece.bytes);
+    }
+    await other.end();
+  }
+
   // ── For the line ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** @internal */
@@ -143,15 +167,14 @@ export class Channel implements AsyncIterable<ChannelItem> {
     this.#wakeReader();
   }
 
-  /** @internal Calls `action` once when nothing can happen on the channel any more. */
-  whenOver(action: () => void): void {
-    this.#onOver = action;
+  /** @internal Calls `action` once when nothing can happen on the channel any more, with the error if one ended it. */
+  whenOver(action: (error: LineError | undefined) => void): void {
+    this.#whenOver.push(action);
   }
 
-  /** @internal Both directions have ended in good order. */
-  over(): void {
-    this.#onOver?.();
-    this.#onOver = undefined;
+  /** @internal Both directions have ended, in good order unless there is an error. */
+  over(error?: LineError): void {
+    for (const action of this.#whenOver.splice(0)) action(error);
   }
 
   /** @internal Everything written has been framed. */
@@ -171,7 +194,30 @@ export class Channel implements AsyncIterable<ChannelItem> {
     const waiting = this.#waitingWriters;
     this.#waitingWriters = [];
     for (const { reject } of waiting) reject(error);
-    this.over();
+    this.over(error);
+  }
+
+  async #sendEncoded(message: Uint8Array): Promise<void> {
+    this.#requireOpen();
+    this.#host.multiplexer.message(this.#state, message);
+    this.#host.flush();
+    if (this.#state.queuedBytes > CHANNEL_SEND_QUEUE_BYTES) await this.#flushed();
+  }
+
+  async #nextPiece(): Promise<QueuedPiece | undefined> {
+    if (this.#waitingReader !== undefined) throw new LineError('USAGE', 'a channel has one reader at a time');
+    this.#releaseHeld();
+    while (this.#received.isEmpty) {
+      if (this.#receiving === 'ended') return undefined;
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>(resolve => {
+        this.#waitingReader = resolve;
+      });
+    }
+    const piece = this.#received.shift()!;
+    this.#heldBytes = piece.bytes.length;
+    this.#releaseLast();
+    return piece;
   }
 
   #requireOpen(): void {
@@ -205,6 +251,14 @@ export class Channel implements AsyncIterable<ChannelItem> {
       this.#host.consumed(this.#state, piece.bytes.length);
     }
   }
+}
+
+/** What a channel is for. */
+export interface ChannelPurpose {
+  readonly kind: string;
+  readonly request: JsonObject;
+  /** 32 bytes that keys of the channel come from, in place of the line's. */
+  readonly secret?: Uint8Array;
 }
 
 /** What a channel needs of its line. */

@@ -34,7 +34,7 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
       randomFraction: () => 0,
     },
     events =>
-      Endpoint.initiator(provider, ourSettings(options.agent), events, {
+      Endpoint.initiator(provider, ourSettings(options.agent, { creditBytes: options.creditBytes }), events, {
         prs: options.prs,
         realm: options.realm ?? '',
         staticKey: options.staticKey,
@@ -72,6 +72,8 @@ export interface OpenLineOptions {
   readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the peer. */
   readonly agent?: string | undefined;
+  /** First credit of each channel; 4 MiB unless given. Smaller where many may come that this side is slow to read. */
+  readonly creditBytes?: number | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;

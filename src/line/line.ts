@@ -2,6 +2,7 @@ import type { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import { u64Bytes } from '../protocol/bytes/writer.ts';
 import type { Aead } from '../protocol/crypto/provider.ts';
+import type { Exporter } from '../protocol/handshake/key-schedule.ts';
 import { CLOSE_GRACE_MS } from '../protocol/limits.ts';
 import type { Channel } from './channel.ts';
 import type { LinePeer, OpenOptions, Route } from './route.ts';
@@ -30,6 +31,10 @@ export class Line implements Route {
     };
   }
 
+  get origin(): object {
+    return this;
+  }
+
   /** At the listening side: the name of the passphrase that opened this line, `''` for the usual one. */
   get realm(): string | undefined {
     return this.#opened.session.realm;
@@ -56,14 +61,16 @@ export class Line implements Route {
     return this.#opened.session.exporter.application(name, context, length);
   }
 
-  /** A key that only the two ends of this line have, for what they do over `channel`. */
+  /** A key for what the two ends of `channel` do over it: of this line, or of the channel that it carries. */
   channelKey(channel: Channel, name: string, length: number): Uint8Array {
-    return this.exportKey(name, u64Bytes(channel.id), length);
+    const { exporter, number } = this.#keysOf(channel);
+    return exporter.application(name, u64Bytes(number), length);
   }
 
-  /** GCM under a key that only the two ends of this line have, for one comparison of chunks over `channel`. */
+  /** GCM under a key of the two ends of `channel`, for one comparison of chunks over it. */
   chunkAead(channel: Channel): Aead {
-    return this.#session.chunkAead(this.#opened.session.exporter.chunkCompareKey(channel.id));
+    const { exporter, number } = this.#keysOf(channel);
+    return this.#session.chunkAead(exporter.chunkCompareKey(number));
   }
 
   /**
@@ -82,5 +89,11 @@ export class Line implements Route {
   /** Resolves when the connection is gone: with the error that ended the line, or `undefined` after a good end. */
   get closed(): Promise<LineError | undefined> {
     return this.#session.closed;
+  }
+
+  /** A channel that carries another has a secret of its own, and other numbers at its far ends. */
+  #keysOf({ id, secret }: Channel): { readonly exporter: Exporter; readonly number: number } {
+    const { exporter } = this.#opened.session;
+    return secret === undefined ? { exporter, number: id } : { exporter: exporter.over(secret), number: 0 };
   }
 }

@@ -3,6 +3,7 @@ import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts'
 import { Admission, type AdmissionTicket, type HelloMode } from '../protocol/admission.ts';
 import { encodeBase64url } from '../protocol/bytes/base64url.ts';
 import { encodeUtf8 } from '../protocol/bytes/text.ts';
+import type { Settings } from '../protocol/channels/settings.ts';
 import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
 import { Endpoint, type Session } from '../protocol/endpoint.ts';
 import { MODE } from '../protocol/handshake/messages.ts';
@@ -104,7 +105,7 @@ export class Listener {
         randomFraction: () => provider.randomBytes(1)[0]! / 256,
       },
       events =>
-        Endpoint.responder(provider, ourSettings(this.#options.agent, this.#budget.isShort), events, {
+        Endpoint.responder(provider, this.#settings(), events, {
           staticKey: this.#options.staticKey,
           fresh: () => ({
             ephemeral: provider.generateKeyPair(),
@@ -117,6 +118,11 @@ export class Listener {
         }),
     );
     return session;
+  }
+
+  #settings(): Settings {
+    const { agent, creditBytes } = this.#options;
+    return ourSettings(agent, { memoryIsShort: this.#budget.isShort, creditBytes });
   }
 
   /** Calls a function of the options; what it throws is a fault on our side of the line, and no connection's end. */
@@ -273,6 +279,8 @@ export interface ListenerOptions {
   readonly limits?: Partial<AdmissionLimits> | undefined;
   /** Name and version of the program, shown to peers after login. */
   readonly agent?: string | undefined;
+  /** First credit of each channel; 4 MiB unless given. Smaller where readers of many channels are other machines. */
+  readonly creditBytes?: number | undefined;
   readonly clock?: Clock | undefined;
 }
 

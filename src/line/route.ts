@@ -5,12 +5,14 @@ import type { Channel } from './channel.ts';
 
 /**
  * Where channels are opened: a line itself, or the way over a line and through the server at its end to a machine that has
- * dialled in there. What works with channels takes a route, and so works with both. One object stands for one machine at
- * the other end, and for its line or its way: it may be compared, and what one peer may have at once is counted by it.
+ * dialled in there. What works with channels takes a route, and so works with both. It may be compared: what was offered on
+ * a route is asked for on the same.
  */
 export interface Route {
   /** Who is at the other end. Of a machine behind a server this is what the server says. */
   readonly peer: LinePeer;
+  /** The same for all routes that are due to one line of the peer: what it may have at once is counted by this. */
+  readonly origin: object;
   /** Opens a channel to the service that offers `kind`. Nothing is waited for: a refusal arrives on the channel. */
   open(kind: string, request?: JsonObject, options?: OpenOptions): Channel;
   /**

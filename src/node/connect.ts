@@ -4,6 +4,7 @@ import { abortError } from '../line/abort.ts';
 import type { Channel } from '../line/channel.ts';
 import { type ConnectedLine, openLine } from '../line/connect.ts';
 import type { Line } from '../line/line.ts';
+import { SHARED_LINE_CREDIT_BYTES } from '../protocol/limits.ts';
 import { rehearse } from '../protocol/pake/passphrase.ts';
 import type { Transport } from '../transports/transport.ts';
 import { nodeCrypto } from './crypto.ts';
@@ -63,6 +64,7 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
       checkServerKey: key => checkPin(pin?.publicKey, key),
       onChannel: options.onChannel,
       agent: options.agent,
+      creditBytes: options.sharesLine === true ? SHARED_LINE_CREDIT_BYTES : undefined,
       timeoutMs,
       signal,
     });
@@ -95,6 +97,8 @@ export interface ConnectOptions {
   readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** Name and version of the program, shown to the server after login. */
   readonly agent?: string | undefined;
+  /** Several machines send on this line: an agent's, or one over which agents are reached. Each gets less room at first. */
+  readonly sharesLine?: boolean | undefined;
 }
 
 /** What does not need the passphrase is done while it is stretched, the longest part of a login near by. */

@@ -1,5 +1,12 @@
 /** The entry for Node: TCP, the disk, and what this machine keeps, on top of the portable entry. */
 export * from '../index.ts';
+export {
+  type AgentEvent,
+  makeAgentRoutes,
+  type RunAgentOptions,
+  runAgent,
+  serveAgents,
+} from './agent.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
 export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';

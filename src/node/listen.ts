@@ -3,6 +3,7 @@ import { LineError } from '../errors.ts';
 import type { Line } from '../line/line.ts';
 import { Listener, type RejectedLogin } from '../line/listener.ts';
 import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
+import { SHARED_LINE_CREDIT_BYTES } from '../protocol/limits.ts';
 import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import type { Permission } from '../services/permission.ts';
 import { dispatchChannels, offeredPermissions } from '../services/registry.ts';
@@ -39,19 +40,21 @@ export async function listen(options: ListenOptions): Promise<Server> {
   );
   const services = options.services ?? [];
   const allow = options.allow ?? [];
+  const offered = offeredPermissions(services, allow);
   const listener = new Listener({
     provider: nodeCrypto,
     realms,
     staticKey: await install.hostKey(),
     // A generated passphrase lives as long as this listener, and so does the memory of who knew it.
     knownClients: realms.every(realm => realm.generated) ? undefined : await install.knownClients(),
-    allowed: offeredPermissions(services, allow),
+    allowed: offered,
     onChannel: dispatchChannels(services, allow),
     onLine: options.onLine,
     onRejected: options.onRejected,
     onFault: options.onFault,
     limits: options.limits,
     agent: options.agent,
+    creditBytes: offered.includes('agents') ? SHARED_LINE_CREDIT_BYTES : undefined,
   });
   const tcp = createServer(socket => listener.accept(acceptedTcp(socket)));
   await bind(tcp, options.host, port);

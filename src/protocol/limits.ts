@@ -116,6 +116,16 @@ export const SHELL_AWAY_MS = 600_000;
 export const SHELL_KILL_GRACE_MS = 5_000;
 /** What has been received of a terminal is told this late at the latest. */
 export const SHELL_TELL_MS = 200;
+/** First credit of a channel on lines that others' channels lie on: an agent's, and all of a server that agents join. */
+export const SHARED_LINE_CREDIT_BYTES = 256 * KiB;
+/** Machines that have joined a server, and names of such that were there. */
+export const MAX_AGENTS = 10_000;
+export const MAX_RESERVED_AGENT_NAMES = 10_000;
+/** Channels to one agent at once: in all, and of one operator's line. The agent takes `OUR_MAX_CHANNELS`. */
+export const MAX_REACHES_PER_AGENT = 192;
+export const MAX_REACHES_PER_OPERATOR = 64;
+/** Channels that an agent may have to an operator at once, for each that it is reached over. */
+export const MAX_BACK_CHANNELS_PER_REACH = 32;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

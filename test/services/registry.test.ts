@@ -72,7 +72,7 @@ function probes(reached: string[]): Service {
 async function outcome(allowed: readonly Permission[], services: readonly Service[], kind: string): Promise<string> {
   const dispatch = dispatchChannels(services, allowed);
   const channel = { kind, request: REQUEST, send: async () => {}, read: async () => {} } as unknown as Channel;
-  return dispatch(channel, {} as Line).then(
+  return dispatch(channel, { origin: {} } as Line).then(
     () => 'handled',
     (thrown: { code?: string; message: string }) => thrown.code ?? thrown.message,
   );
@@ -136,7 +136,7 @@ describe('R-A8 R-A13 R-A14 the permission matrix', () => {
     const dispatch = dispatchChannels([files], allowed);
     allowed.push('read');
     const channel = { kind: 'files.stat', request: { path: '' } } as unknown as Channel;
-    await expect(dispatch(channel, {} as Line)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(dispatch(channel, { origin: {} } as Line)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
   test('two services with the same kind are refused when they are put together', () => {

@@ -1,9 +1,13 @@
 import {
+  type AgentRoutes,
+  type Channel,
   type ConnectedLine,
-  type ConnectOptions,
   connect,
+  findAgent,
   LineError,
+  makeAgentRoutes,
   type Permission,
+  type Route,
   readConfig,
   StretchedPassphrase,
 } from '../../node/index.ts';
@@ -21,9 +25,23 @@ export interface DialOptions {
   readonly connectTimeout?: number;
 }
 
+/** Options of commands that work with the machine they dial, or with one that has dialled in there. */
+export interface ReachOptions extends DialOptions {
+  /** The name of that one. */
+  readonly on?: string;
+}
+
+/** What a command works with: the machine that was dialled, or an agent behind it. */
+export interface Reached extends ConnectedLine {
+  /** Where channels are opened: `line`, or the way over it. */
+  readonly route: Route;
+}
+
 /** What a command that dials offers to the other side. */
 export interface DialHooks {
-  readonly onChannel?: ConnectOptions['onChannel'];
+  /** Several machines send on the line. */
+  readonly sharesLine?: boolean;
+  readonly onChannel?: ((channel: Channel, route: Route) => Promise<void>) | undefined;
 }
 
 /** A place on another machine from its argument, with the aliases of the configuration. */
@@ -52,6 +70,7 @@ export async function dial(
         agent: AGENT,
         signal: context.signal,
         onChannel: options.onChannel,
+        sharesLine: options.sharesLine,
         onStage: stage => {
           if (stage !== 'busy') onStage(stage);
           else context.detail(`${name} is busy, trying again`);
@@ -67,7 +86,7 @@ export async function dial(
 }
 
 /** Asked once for each machine, and read once from a file or the environment, which may be a pipe. */
-async function passphraseFor(
+export async function passphraseFor(
   context: CommandContext,
   { host, port }: Pick<RemotePlace, 'host' | 'port'>,
   options: DialOptions,
@@ -89,14 +108,18 @@ async function passphraseFor(
   return stretched;
 }
 
-/** Throws `FORBIDDEN` for what the login does not allow, before anything is asked or sent. */
-export function requirePermission({ allowed }: ConnectedLine, permission: Permission, what: string): void {
+/** Throws `FORBIDDEN` for what the login, or the agent, does not allow, before anything is asked or sent. */
+export function requirePermission(
+  { allowed }: Pick<ConnectedLine, 'allowed'>,
+  permission: Permission,
+  what: string,
+): void {
   if (allowed.includes(permission)) return;
   throw new LineError('FORBIDDEN', `this login may not ${what} (${permission})`);
 }
 
 /** What the command knows better than the library: the time it was given, and the way out of a key that changed. */
-function tellMore(
+export function tellMore(
   context: CommandContext,
   thrown: unknown,
   { host, port }: Pick<RemotePlace, 'host' | 'port'>,
@@ -114,21 +137,54 @@ function tellMore(
   });
 }
 
-/** Runs `work` over a line to `place` and closes the line afterwards, in good order if the work went well. */
+/**
+ * Runs `work` with the machine at `place`, or with the agent there that `on` names, and closes the line afterwards, in
+ * good order if the work went well.
+ */
 export async function withLine<T>(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
-  options: DialOptions & DialHooks,
-  work: (connected: ConnectedLine) => Promise<T>,
+  options: ReachOptions & DialHooks,
+  work: (reached: Reached) => Promise<T>,
 ): Promise<T> {
-  const connected = await dial(context, place, options);
+  const routes = makeAgentRoutes(options.onChannel);
+  const onChannel: DialHooks['onChannel'] =
+    options.on === undefined ? options.onChannel : (channel, line) => routes.handle(channel, line);
+  const connected = await dial(context, place, {
+    ...options,
+    onChannel,
+    sharesLine: options.sharesLine ?? options.on !== undefined,
+  });
   try {
-    const result = await work(connected);
+    const result = await work(await reach(context, connected, routes, options.on));
     await connected.line.close();
     return result;
   } catch (thrown) {
+    if (options.on !== undefined && thrown instanceof LineError && thrown.code === 'FORBIDDEN') {
+      context.hint ??= `postern may --on ${options.on} shows what is allowed there; postern agent --allow grants it`;
+    }
     connected.line.abort(new LineError('CANCELLED', 'the other side has given up'));
     await connected.line.closed;
+    throw thrown;
+  }
+}
+
+async function reach(
+  context: CommandContext,
+  connected: ConnectedLine,
+  routes: AgentRoutes,
+  name: string | undefined,
+): Promise<Reached> {
+  const { line } = connected;
+  if (name === undefined) return { ...connected, route: line };
+  requirePermission(connected, 'agents', 'reach machines there');
+  try {
+    const agent = await findAgent(line, name, { signal: context.signal });
+    return { line, allowed: agent.allow, route: routes.to(line, agent) };
+  } catch (thrown) {
+    if (thrown instanceof LineError && thrown.code === 'UNREACHABLE') {
+      context.hint = 'postern agents HOST shows who is there';
+    }
     throw thrown;
   }
 }

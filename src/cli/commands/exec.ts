@@ -1,18 +1,24 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
-import { exec as execOn, LineError, type RemoteEnd, type RemoteProcess, type Signal } from '../../node/index.ts';
+import {
+  type ExecRequest,
+  exec as execOn,
+  LineError,
+  type RemoteEnd,
+  type RemoteProcess,
+  type Signal,
+} from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-status.ts';
 import { explainError } from '../failure.ts';
 import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
-import { type DialOptions, remotePlace, requirePermission, withLine } from './dial.ts';
+import { execOnMany, isMany, type ManyOptions } from './agents/exec-on-many.ts';
+import { remotePlace, requirePermission, withLine } from './dial.ts';
 
-export interface ExecCommandOptions extends DialOptions {
+export interface ExecCommandOptions extends ManyOptions {
   /** A line for the host's shell, in place of a command with arguments. */
   readonly command?: string;
-  /** Seconds. */
-  readonly timeout?: number;
   readonly cwd?: string;
   /** `NAME=VALUE`. */
   readonly env?: readonly string[];
@@ -47,21 +53,22 @@ export async function exec(
     return;
   }
   context.failureStatus = exitStatusOfCommandFailure;
+  const request: ExecRequest = {
+    ...(shell === undefined ? { argv } : { shell }),
+    cwd: options.cwd,
+    env,
+    timeoutMs: options.timeout === undefined ? undefined : Math.ceil(options.timeout * 1000),
+    detach: options.detach,
+  };
+  if (isMany(options)) {
+    await execOnMany(context, place, request, options, makeDecoder ?? (() => new TextDecoder()));
+    return;
+  }
   await withLine(context, place, options, async connected => {
     requirePermission(connected, 'exec', 'run commands');
     // What fails from here on is not among the files of the served folder, and says itself what it is.
     context.hint = '';
-    const remote = await execOn(
-      connected.line,
-      {
-        ...(shell === undefined ? { argv } : { shell }),
-        cwd: options.cwd,
-        env,
-        timeoutMs: options.timeout === undefined ? undefined : Math.ceil(options.timeout * 1000),
-        detach: options.detach,
-      },
-      { signal: context.signal },
-    );
+    const remote = await execOn(connected.route, request, { signal: context.signal });
     if (context.options.json) await context.printJson({ type: 'started', pid: remote.pid });
     if (options.detach && remote.pid !== undefined) {
       if (!context.options.json) await context.print(`${remote.pid}`);

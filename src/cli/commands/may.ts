@@ -1,13 +1,13 @@
 import type { CommandContext } from '../context.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
-import { type DialOptions, remotePlace, withLine } from './dial.ts';
+import { type ReachOptions, remotePlace, withLine } from './dial.ts';
 
 /** What this passphrase may do there. */
-export async function may(context: CommandContext, text: string, options: DialOptions): Promise<void> {
+export async function may(context: CommandContext, text: string, options: ReachOptions): Promise<void> {
   const place = await remotePlace(text, options);
   context.doing = `cannot ask ${formatHost(place.host)}`;
-  const allowed = await withLine(context, place, options, async connected => connected.allowed);
+  const allowed = await withLine(context, place, options, async ({ allowed }) => allowed);
   if (context.options.json) {
     await context.printJson({ host: place.host, port: place.port, allowed });
   } else if (allowed.length === 0) {

@@ -1,9 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import {
+  type AgentEntry,
   type AuditEntry,
-  type AuditFields,
-  auditFields,
   type CommandService,
   DEFAULT_PORT,
   fingerprint,
@@ -12,25 +11,26 @@ import {
   listen,
   nodeCrypto,
   offeredPermissions,
-  PERMISSIONS,
   type Permission,
   publicKeyText,
   type RejectedLogin,
   type Server,
   type Service,
   type ShellHost,
+  serveAgents,
   serveCommands,
   serveFolder,
   serveTerminals,
   thisInstall,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
+import { EventLog } from '../event-log.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
+import { parsePermissions } from '../permissions.ts';
 import { formatUrl } from '../place.ts';
 import { parsePort } from '../port.ts';
 import { findPassphrase } from '../secrets.ts';
-import { escapeJson, escapeLogLine, escapeText } from '../terminal/escape.ts';
-import { formatTimestamp } from '../terminal/format.ts';
+import { escapeText } from '../terminal/escape.ts';
 import { AGENT } from '../version.ts';
 
 export interface ServeOptions {
@@ -52,7 +52,8 @@ export async function serve(context: CommandContext, directory: string, options:
   const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
   const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
-  const services = [folder, commands, terminals].filter(service => service !== undefined);
+  const agents = allow.includes('agents') ? serveAgents({ onAgent: log.agent.bind(log) }) : undefined;
+  const services = [folder, commands, terminals, agents].filter(service => service !== undefined);
   const server = await listen({
     host,
     port,
@@ -108,7 +109,8 @@ function announce(
   if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
   if (offered.includes('exec')) context.note(`${where} exec ${url} -- CMD`);
   if (offered.includes('shell')) context.note(`${where} shell ${url}`);
-  if (!['read', 'write', 'exec', 'shell'].some(name => offered.includes(name as Permission)))
+  if (offered.includes('agents')) context.note(`${where} agent ${url}, and from a third: postern agents ${url}`);
+  if (!['read', 'write', 'exec', 'shell', 'agents'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
 }
 
@@ -122,48 +124,36 @@ function summarise(offered: readonly Permission[]): string {
   return `allowing ${powers.join(', ')}${commands}`;
 }
 
-/** One line an event on stderr; every field comes from outside and is escaped (R-X2). */
+/** What happens on lines, as it happens. */
 class ServeLog {
-  readonly #context: CommandContext;
+  readonly #log: EventLog;
 
   constructor(context: CommandContext) {
-    this.#context = context;
+    this.#log = new EventLog(context);
   }
 
   line(line: Line): void {
     const { address, agent, key } = line.peer;
-    this.#write('login', { address, agent, device: fingerprint(key) });
-    void line.closed.then(error => this.#write('leave', { address, error: error?.code }));
+    this.#log.write('login', { address, agent, device: fingerprint(key) });
+    void line.closed.then(error => this.#log.write('leave', { address, error: error?.code }));
   }
 
   rejected({ address, error, usedUpCode }: RejectedLogin): void {
-    this.#write('refused', { address, code: error.code, reason: error.message, used_up_code: usedUpCode || undefined });
+    const { code, message } = error;
+    this.#log.write('refused', { address, code, reason: message, used_up_code: usedUpCode || undefined });
   }
 
   fault(thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    this.#write('fault', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+    this.#log.fault(thrown);
   }
 
   /** A process that a peer has started or asked for; the same is kept in the audit file. */
   audit(entry: AuditEntry): void {
-    // The other events of the log are about lines.
-    const { event: _, ...fields } = auditFields(entry);
-    this.#write(`exec-${entry.event}`, fields);
+    this.#log.audit(entry);
   }
 
-  #write(event: string, fields: AuditFields): void {
-    if (this.#context.options.quiet) return;
-    const time = formatTimestamp(Date.now());
-    if (this.#context.options.json) {
-      process.stderr.write(`${escapeJson({ type: 'status', event, time, ...fields })}\n`);
-    } else {
-      const flat = Object.entries(fields).map(([name, value]) => [
-        name,
-        typeof value === 'object' ? JSON.stringify(value) : value,
-      ]);
-      process.stderr.write(`${escapeLogLine(event, { time, ...Object.fromEntries(flat) })}\n`);
-    }
+  agent(event: 'joined' | 'left', { name, device }: AgentEntry): void {
+    this.#log.write(`agent-${event}`, { name, device: fingerprint(device) });
   }
 }
 
@@ -212,15 +202,6 @@ async function choosePassphrase(context: CommandContext, options: ServeOptions):
     throw new LineError('USAGE', `this passphrase would soon be guessed: ${refused}`);
   }
   return found;
-}
-
-function parsePermissions(list: string): readonly Permission[] {
-  const names = list.split(',').map(name => name.trim());
-  const unknown = names.find(name => name !== '' && !(PERMISSIONS as readonly string[]).includes(name));
-  if (unknown !== undefined) {
-    throw new LineError('USAGE', `${unknown} is no permission; there are ${PERMISSIONS.join(', ')}`);
-  }
-  return PERMISSIONS.filter(name => names.includes(name));
 }
 
 /** `ADDR:PORT`, `[::1]:PORT`, `:PORT` or `PORT`; port 0 is any free one. */

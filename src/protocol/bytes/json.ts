@@ -71,6 +71,15 @@ export function readList(message: JsonObject, key: string, maxLength: number): r
   return value;
 }
 
+/** An object inside the message, or `MALFORMED`. */
+export function readObject(message: JsonObject, key: string): JsonObject {
+  const value = own(message, key);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new LineError('MALFORMED', `the field ${key} is not an object`);
+  }
+  return value as JsonObject;
+}
+
 /** Only what the message itself holds: `toString` and `__proto__` are no fields. */
 function own(message: JsonObject, key: string): unknown {
   return Object.hasOwn(message, key) ? message[key] : undefined;

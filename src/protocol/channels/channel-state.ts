@@ -18,6 +18,8 @@ export class ChannelState {
   /** `ending`: END waits behind what is queued. `ended`: nothing is sent any more, as after RESET. */
   sending: 'open' | 'ending' | 'ended' = 'open';
   receiving: 'open' | 'ended' = 'open';
+  /** What is unread on it does not count against the lane; set by `Multiplexer.stepAside`. */
+  isAside = false;
   readonly queue: Outgoing[] = [];
   queuedBytes = 0;
   /** DATA bytes alone: what END states. */

@@ -25,6 +25,7 @@ const WIRE_CODES: readonly LineErrorCode[] = [
   'NOT_A_FILE',
   'BAD_NAME',
   'ACCESS',
+  'UNREACHABLE',
 ];
 
 export const WIRE_OK = 0;

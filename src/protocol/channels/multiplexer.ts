@@ -264,6 +264,7 @@ export class Multiplexer {
     }
     if (channel.receiving === 'ended') throw new LineError('STATE', 'bytes follow END');
     channel.receiveWindow.receive(length);
+    if (channel.isAside) this.#consumeLane(length);
     deliver(channel);
   }
 
@@ -310,12 +311,22 @@ export class Multiplexer {
   consumed(channel: ChannelState, byteLength: number, pace: Pace): void {
     const taken = Math.min(byteLength, channel.receiveWindow.unread);
     channel.receiveWindow.consume(taken);
-    this.#laneReceive.consume(taken);
+    if (!channel.isAside) this.#laneReceive.consume(taken);
     if (!pace.memoryIsShort) this.#widen(channel, pace);
     this.#grantLane(pace.memoryIsShort);
     if (channel.receiving === 'ended' || this.#channels.get(channel.id) !== channel) return;
     const limit = channel.receiveWindow.grant(pace.memoryIsShort ? MIN_CREDIT_BYTES : undefined);
     if (limit !== undefined) this.#plan.setCredit(channel.id, encodeCountFrame(FRAME.CREDIT, channel.id, limit));
+  }
+
+  /**
+   * From now on what lies unread on `channel` does not count against the lane, which gets its credit back as it comes: the
+   * reader is another machine, and however slow it is, the rest of the lane must not wait for it.
+   */
+  stepAside(channel: ChannelState): void {
+    if (channel.isAside) return;
+    channel.isAside = true;
+    this.#consumeLane(channel.receiveWindow.unread);
   }
 
   /** The handler of an accepted channel has ended: its place is free again. Called once per accepted channel. */
@@ -397,7 +408,7 @@ export class Multiplexer {
     if (isReadable) return;
     const { unread } = channel.receiveWindow;
     channel.receiveWindow.consume(unread);
-    this.#consumeLane(unread);
+    if (!channel.isAside) this.#consumeLane(unread);
   }
 
   #forget(channel: ChannelState): void {

@@ -61,6 +61,11 @@ export class Exporter {
     return kdf(this.#provider, this.#secret, 'chunk compare', u64Bytes(channel), 32);
   }
 
+  /** Keys from a secret of 32 bytes that two ends have in place of the session's. */
+  over(secret: Uint8Array): Exporter {
+    return new Exporter(this.#provider, secret);
+  }
+
   /** A key for an application: nobody else's `name` gives the same. */
   application(name: string, context: Uint8Array, length: number): Uint8Array {
     return kdf(this.#provider, this.#secret, `app ${name}`, context, length);

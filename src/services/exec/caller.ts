@@ -1,7 +1,7 @@
 import { LineError } from '../../errors.ts';
 import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
-import type { Line } from '../../line/line.ts';
+import type { Route } from '../../line/route.ts';
 import { type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
 import { EXEC_BULK_AFTER_BYTES, EXEC_STDIN_WINDOW_BYTES, MAX_MESSAGE_BYTES } from '../../protocol/limits.ts';
 import {
@@ -28,9 +28,9 @@ export type ExecRequest = Command & Omit<StartRequest, 'command'>;
  * `USAGE` for what no process can be started with, and what ended the line. When `signal` is aborted the command is ended,
  * unless it was detached.
  */
-export function exec(line: Line, request: ExecRequest, options: ExecOptions = {}): Promise<RemoteProcess> {
+export function exec(route: Route, request: ExecRequest, options: ExecOptions = {}): Promise<RemoteProcess> {
   const checked = checkRequest(request);
-  return startRemote(line.open(EXEC_KIND, {}, { signal: options.signal }), checked);
+  return startRemote(route.open(EXEC_KIND, {}, { signal: options.signal }), checked);
 }
 
 export interface ExecOptions {

@@ -1,5 +1,4 @@
 import {
-  type ConnectedLine,
   FilesClient,
   LineError,
   makeRemoteFolder,
@@ -14,12 +13,12 @@ import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { formatCount, formatSize } from '../../terminal/format.ts';
 import { confirm, requirePerson } from '../../terminal/prompt.ts';
-import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
+import { type Reached, type ReachOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
 import { LINE_IS_OVER } from './transfer/transfer-options.ts';
 
 /** `rm`, `mkdir` and `mv`: single changes of the served folder. */
 
-export interface RemoveOptions extends DialOptions {
+export interface RemoveOptions extends ReachOptions {
   readonly recursive?: boolean;
 }
 
@@ -42,7 +41,7 @@ export async function remove(context: CommandContext, texts: readonly string[], 
       if (asks && !(await confirm(`remove ${escapeText(path)}${await contentsOf(context, connected, path)}?`, how))) {
         return false;
       }
-      await removeRemote(connected.line, path, { recursive });
+      await removeRemote(connected.route, path, { recursive });
       return true;
     },
   });
@@ -51,16 +50,16 @@ export async function remove(context: CommandContext, texts: readonly string[], 
 export async function makeFolders(
   context: CommandContext,
   texts: readonly string[],
-  options: DialOptions,
+  options: ReachOptions,
 ): Promise<void> {
   await changeEach(context, await namedPlaces(texts, options), options, {
     verb: 'make',
     outcome: 'made',
     permission: 'write',
     power: 'make folders',
-    act: async ({ line }, { path }) => {
+    act: async ({ route }, { path }) => {
       context.hint = '';
-      await makeRemoteFolder(line, path);
+      await makeRemoteFolder(route, path);
       return true;
     },
   });
@@ -71,7 +70,7 @@ export async function move(
   context: CommandContext,
   fromText: string,
   toText: string,
-  options: DialOptions,
+  options: ReachOptions,
 ): Promise<void> {
   const [from] = await namedPlaces([fromText], options);
   if (parsePlace(toText).kind === 'local') throw new LineError('USAGE', 'both places are written HOST:PATH');
@@ -89,7 +88,7 @@ export async function move(
       const name = path.split('/').at(-1)!;
       const target = isInto ? (to.path === '' ? name : `${to.path}/${name}`) : to.path;
       try {
-        await moveRemote(connected.line, path, target);
+        await moveRemote(connected.route, path, target);
       } catch (thrown) {
         if (thrown instanceof LineError && thrown.code === 'EXISTS') {
           context.hint = 'remove what is there, or choose another name';
@@ -108,14 +107,14 @@ interface Change {
   /** What that allows, as a phrase. */
   readonly power: string;
   /** `false`: the user did not want it. */
-  act(connected: ConnectedLine, place: RemotePlace): Promise<boolean>;
+  act(connected: Reached, place: RemotePlace): Promise<boolean>;
 }
 
 /** Does it to each place, one line a machine; one that fails is told, and the rest goes on. */
 async function changeEach(
   context: CommandContext,
   places: readonly RemotePlace[],
-  options: DialOptions,
+  options: ReachOptions,
   change: Change,
 ): Promise<void> {
   context.doing = `cannot ${change.verb} ${places.map(formatPlace).join(', ')}`;
@@ -159,7 +158,7 @@ async function changeEach(
 }
 
 /** The served folder itself is not for changing, and a host alone is more likely a slip. */
-async function namedPlaces(texts: readonly string[], options: DialOptions): Promise<RemotePlace[]> {
+async function namedPlaces(texts: readonly string[], options: ReachOptions): Promise<RemotePlace[]> {
   const places: RemotePlace[] = [];
   for (const text of texts) {
     const place = await remotePlace(text, options);
@@ -169,9 +168,9 @@ async function namedPlaces(texts: readonly string[], options: DialOptions): Prom
   return places;
 }
 
-async function isFolder({ line }: ConnectedLine, path: string): Promise<boolean> {
+async function isFolder({ route }: Reached, path: string): Promise<boolean> {
   try {
-    return (await new FilesClient(line).stat(path)).type === 'folder';
+    return (await new FilesClient(route).stat(path)).type === 'folder';
   } catch (thrown) {
     if (thrown instanceof LineError && (thrown.code === 'NOT_FOUND' || thrown.code === 'FORBIDDEN')) return false;
     throw thrown;
@@ -179,9 +178,9 @@ async function isFolder({ line }: ConnectedLine, path: string): Promise<boolean>
 }
 
 /** What would be lost, for the question; nothing where it may not be read. */
-async function contentsOf(context: CommandContext, { line, allowed }: ConnectedLine, path: string): Promise<string> {
+async function contentsOf(context: CommandContext, { route, allowed }: Reached, path: string): Promise<string> {
   if (!allowed.includes('read')) return ' and all that is in it';
-  const files = new FilesClient(line);
+  const files = new FilesClient(route);
   const entry = await files.stat(path, { signal: context.signal });
   if (entry.type !== 'folder') return ` (${formatSize(entry.size)})`;
   let count = 0;

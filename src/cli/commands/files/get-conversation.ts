@@ -1,4 +1,4 @@
-import { FilesClient, type Line, LineError } from '../../../node/index.ts';
+import { FilesClient, LineError, type Route } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { explainItem } from '../../failure.ts';
 import { parseRemote } from '../../place.ts';
@@ -16,8 +16,8 @@ import { TransferReport } from './transfer/transfer-report.ts';
  * `get HOST` as the file server's first client did it: which file, how large it is, whether to go on, where to put it.
  * `q` leaves; a file that is not there is asked for again.
  */
-export async function converse(context: CommandContext, line: Line, options: GetOptions): Promise<void> {
-  const files = new FilesClient(line);
+export async function converse(context: CommandContext, route: Route, options: GetOptions): Promise<void> {
+  const files = new FilesClient(route);
   const how = {
     noInput: context.options.input === false,
     signal: context.signal,

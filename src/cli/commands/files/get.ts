@@ -23,7 +23,7 @@ export async function get(context: CommandContext, texts: readonly string[], opt
     const place = await remotePlace(texts[0]!, options);
     requirePerson('which file', { noInput: context.options.input === false, answeredBy: ['HOST:PATH'] });
     context.doing = `cannot get from ${formatHost(place.host)}`;
-    await withLine(context, place, options, ({ line }) => converse(context, line, options));
+    await withLine(context, place, options, ({ route }) => converse(context, route, options));
     return;
   }
   const { sources, destination } = await splitPlaces(texts, options);
@@ -51,8 +51,8 @@ export async function get(context: CommandContext, texts: readonly string[], opt
         options,
       );
       try {
-        await withRedial(context, place, options, report, async ({ line }) => {
-          const files = new FilesClient(line);
+        await withRedial(context, place, options, report, async ({ route }) => {
+          const files = new FilesClient(route);
           if (!(await offer.agree(files))) throw new LineError('CANCELLED', 'nothing was fetched');
           await report.show();
           if (hosts.length === 1 && offer.total !== undefined) report.expect(offer.total);
@@ -96,8 +96,8 @@ async function fetchAll(
 /** `get HOST:FILE -`: the bytes and nothing else on standard output. */
 async function stream(context: CommandContext, sources: readonly RemotePlace[], options: GetOptions): Promise<void> {
   for (const place of sources) {
-    await withLine(context, place, options, async ({ line }) => {
-      const file = await new FilesClient(line).read(place.path, {
+    await withLine(context, place, options, async ({ route }) => {
+      const file = await new FilesClient(route).read(place.path, {
         offset: options.offset ?? 0,
         ...(options.length === undefined ? {} : { length: options.length }),
         compressor: carryingOf(options).compressor,

@@ -5,9 +5,9 @@ import { explainError, explainItem } from '../../failure.ts';
 import { formatPlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { formatLocalTime, formatSize, formatTimestamp } from '../../terminal/format.ts';
-import { type DialOptions, remotePlace, withLine } from '../dial.ts';
+import { type ReachOptions, remotePlace, withLine } from '../dial.ts';
 
-export interface ListOptions extends DialOptions {
+export interface ListOptions extends ReachOptions {
   readonly long?: boolean;
   readonly recursive?: boolean;
   readonly null?: boolean;
@@ -17,8 +17,8 @@ export interface ListOptions extends DialOptions {
 export async function list(context: CommandContext, text: string, options: ListOptions): Promise<void> {
   const place = await remotePlace(text, options);
   context.doing = `cannot list ${formatPlace(place)}`;
-  await withLine(context, place, options, async ({ line }) => {
-    const files = new FilesClient(line);
+  await withLine(context, place, options, async ({ route }) => {
+    const files = new FilesClient(route);
     const found = await files.stat(place.path, { signal: context.signal });
     const printer = context.options.json ? new JsonPrinter(context) : new LinePrinter(context, options);
     await printer.begin();

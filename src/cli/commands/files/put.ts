@@ -1,21 +1,20 @@
 import { basename, resolve } from 'node:path';
 import {
-  type ConnectedLine,
   type Entry,
   FilesClient,
-  type Line,
   LineError,
   makeOffers,
   makeRemoteFolder,
   type Offers,
   openOffer,
   type Problem,
+  type Route,
   upload,
   uploadStream,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
-import { remotePlace, requirePermission, withLine } from '../dial.ts';
+import { type Reached, remotePlace, requirePermission, withLine } from '../dial.ts';
 import { Conflicts } from './transfer/conflicts.ts';
 import { withRedial } from './transfer/redial.ts';
 import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
@@ -142,21 +141,21 @@ interface Job {
 /** Puts each source; one that fails as a whole is told like a file that fails, and the next one follows. */
 async function sendAll(
   context: CommandContext,
-  connected: ConnectedLine,
+  connected: Reached,
   offers: Offers,
   { sources, place, several, options, report, conflicts }: Job,
 ): Promise<void> {
   requirePermission(connected, 'write', 'put files');
-  const { line, allowed } = connected;
+  const { route, allowed } = connected;
   await report.show();
   for (const [at, { name, isFolder, store }] of sources.entries()) {
-    const isInto = several || isFolder || place.trailingSlash || (await isRemoteFolder(line, place.path, context));
+    const isInto = several || isFolder || place.trailingSlash || (await isRemoteFolder(route, place.path, context));
     const to = isInto ? join(place.path, name) : place.path;
     try {
       report.beginRoot(sources.length - 1 - at);
-      await makeParent(line, to);
+      await makeParent(route, to);
       await upload(
-        line,
+        route,
         offers,
         store,
         { to },
@@ -176,9 +175,9 @@ async function sendAll(
 }
 
 /** Whoever may write and not read cannot be told: then PATH is the new name. */
-async function isRemoteFolder(line: Line, path: string, context: CommandContext): Promise<boolean> {
+async function isRemoteFolder(route: Route, path: string, context: CommandContext): Promise<boolean> {
   try {
-    return (await new FilesClient(line).stat(path, { signal: context.signal })).type === 'folder';
+    return (await new FilesClient(route).stat(path, { signal: context.signal })).type === 'folder';
   } catch (thrown) {
     if (thrown instanceof LineError && (thrown.code === 'NOT_FOUND' || thrown.code === 'FORBIDDEN')) return false;
     throw thrown;
@@ -186,11 +185,11 @@ async function isRemoteFolder(line: Line, path: string, context: CommandContext)
 }
 
 /** As `get` makes the folder that it is told to put things into. */
-async function makeParent(line: Line, path: string): Promise<void> {
+async function makeParent(route: Route, path: string): Promise<void> {
   const end = path.lastIndexOf('/');
   if (end === -1) return;
   try {
-    await makeRemoteFolder(line, path.slice(0, end));
+    await makeRemoteFolder(route, path.slice(0, end));
   } catch (thrown) {
     if (!(thrown instanceof LineError) || thrown.code !== 'EXISTS') throw thrown;
   }
@@ -215,12 +214,12 @@ async function putStream(
     await withLine(context, place, options, async connected => {
       requirePermission(connected, 'write', 'put files');
       await report.show();
-      await makeParent(connected.line, place.path);
+      await makeParent(connected.route, place.path);
       report.begin(place.path);
       const { path } = place;
       try {
         const size = await uploadStream(
-          connected.line,
+          connected.route,
           counted(process.stdin, bytes => report.event({ type: 'progress', path, bytes })),
           { to: path },
           { conflict: policyOf(options), fsync: options.fsync, signal: context.signal },

@@ -4,7 +4,6 @@ import {
   decodeName,
   excluder,
   FilesClient,
-  type Line,
   LineError,
   makeOffers,
   makeSha256,
@@ -23,7 +22,7 @@ import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
 import { formatCount } from '../../terminal/format.ts';
 import { confirm, type PromptOptions, requirePerson } from '../../terminal/prompt.ts';
-import { requirePermission } from '../dial.ts';
+import { type Reached, requirePermission } from '../dial.ts';
 import { checkWatchOptions, type RoundsSource, type Sync, SyncRounds } from './sync-watch.ts';
 import { type RedialReport, withRedial } from './transfer/redial.ts';
 import { type CarryOptions, carryingOf, statusOf } from './transfer/transfer-options.ts';
@@ -78,8 +77,8 @@ export async function sync(
   };
   try {
     if (source.kind === 'remote' && target.kind === 'local') {
-      await withRedial(context, source, options, told, ({ line }) =>
-        fromRemote(line, source, target.path, options, work),
+      await withRedial(context, source, options, told, reached =>
+        fromRemote(reached, source, target.path, options, work),
       );
     } else if (source.kind === 'local' && target.kind === 'remote') {
       await toRemote(context, source.path, target, { ...options, exclude: common.exclude }, told, work);
@@ -97,13 +96,13 @@ export async function sync(
 }
 
 async function fromRemote(
-  line: Line,
+  { line, route }: Reached,
   source: RemotePlace,
   targetPath: string,
   options: SyncCommandOptions,
   work: (run: Sync, source: RoundsSource) => Promise<void>,
 ): Promise<void> {
-  const files = new FilesClient(line);
+  const files = new FilesClient(route);
   const isFolder = (await files.stat(source.path)).type === 'folder';
   const directory = isFolder ? targetPath : dirname(targetPath);
   const local = await openLocal(directory, options.dryRun === true);
@@ -134,7 +133,7 @@ async function toRemote(
     await withRedial(context, target, how, report, async connected => {
       const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
       for (const permission of needed) requirePermission(connected, permission, 'sync to there');
-      await work(one => syncToRemote(connected.line, offers, store, { to: target.path }, one), {
+      await work(one => syncToRemote(connected.route, offers, store, { to: target.path }, one), {
         line: connected.line,
         watch: () => watchLocal(store, options.exclude),
       });

@@ -49,10 +49,10 @@ export function readingKinds(
   makeSha256: MakeSha256,
 ): ReadingKinds {
   const storeOf = (request: JsonObject, route: Route): ReadStore => sourceOf(request, route).store;
-  const loads = new WeakMap<Route, LineLoad>();
-  const loadOf = (route: Route): LineLoad => {
-    const load = loads.get(route) ?? new LineLoad();
-    loads.set(route, load);
+  const loads = new WeakMap<object, LineLoad>();
+  const loadOf = ({ origin }: Route): LineLoad => {
+    const load = loads.get(origin) ?? new LineLoad();
+    loads.set(origin, load);
     return load;
   };
   return {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectedLine, isLineLost, LineError } from '../../../../node/index.ts';
+import { isLineLost, LineError } from '../../../../node/index.ts';
 import type { CommandContext } from '../../../context.ts';
 import type { RemotePlace } from '../../../place.ts';
 import { escapeJson } from '../../../terminal/escape.ts';
 import { formatTimestamp } from '../../../terminal/format.ts';
-import { type DialHooks, type DialOptions, withLine } from '../../dial.ts';
+import { type DialHooks, type Reached, type ReachOptions, withLine } from '../../dial.ts';
 import { waitBeforeTry } from '../../wait-before-try.ts';
 import type { TransferReport } from './transfer-report.ts';
 
@@ -18,7 +18,7 @@ export async function withRedial(
   place: Pick<RemotePlace, 'host' | 'port'>,
   options: RedialOptions,
   report: RedialReport,
-  work: (connected: ConnectedLine) => Promise<void>,
+  work: (connected: Reached) => Promise<void>,
 ): Promise<void> {
   let wasConnected = false;
   let tries = 0;
@@ -52,7 +52,7 @@ export async function withRedial(
 /** What is told of a transfer over several lines. */
 export type RedialReport = Pick<TransferReport, 'moved' | 'startNew' | 'startOver' | 'takeLost'>;
 
-export interface RedialOptions extends DialOptions, DialHooks {
+export interface RedialOptions extends ReachOptions, DialHooks {
   /** `false` under `--no-retry`. */
   readonly retry?: boolean;
 }

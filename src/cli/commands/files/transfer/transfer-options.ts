@@ -1,10 +1,10 @@
 import { brotliCompressor, type Compressor, type ConflictPolicy } from '../../../../node/index.ts';
 import { EXIT } from '../../../exit-status.ts';
-import type { DialOptions } from '../../dial.ts';
+import type { ReachOptions } from '../../dial.ts';
 import type { TransferReport } from './transfer-report.ts';
 
 /** Options that `get`, `put` and `sync` share. */
-export interface CarryOptions extends DialOptions {
+export interface CarryOptions extends ReachOptions {
   readonly compress?: 'auto' | 'never';
   readonly copyLinks?: boolean;
   /** `false` under `--no-retry`. */

@@ -1,0 +1,146 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import {
+  type AgentEvent,
+  agentName,
+  fingerprint,
+  LineError,
+  type Permission,
+  type ReachedEvent,
+  runAgent,
+  type Service,
+  serveCommands,
+  serveFolder,
+} from '../../../node/index.ts';
+import type { CommandContext } from '../../context.ts';
+import { EventLog } from '../../event-log.ts';
+import { parsePermissions } from '../../permissions.ts';
+import { formatHost } from '../../place.ts';
+import { escapeText } from '../../terminal/escape.ts';
+import { AGENT } from '../../version.ts';
+import { type DialOptions, passphraseFor, remotePlace, tellMore } from '../dial.ts';
+
+export interface AgentCommandOptions extends DialOptions {
+  readonly name?: string;
+  readonly allow?: string;
+  readonly dir?: string;
+  readonly only?: readonly string[];
+}
+
+/**
+ * Makes this machine reachable through HOST, until it is told to stop. What may be done here is what the options say, told
+ * at the start; each thing that is done is one line.
+ */
+export async function agent(context: CommandContext, text: string, options: AgentCommandOptions): Promise<void> {
+  const place = await remotePlace(text, options);
+  context.doing = `cannot be an agent of ${formatHost(place.host)}`;
+  const name = agentName(options.name ?? ownName());
+  const allow = parseAllow(options);
+  const log = new AgentLog(context);
+  const opened = await openServices(allow, options, log);
+  const passphrase = await passphraseFor(context, place, options);
+  announce(context, log, name, { ...options, allow });
+  context.phase = 'connecting';
+  try {
+    await runAgent({
+      host: place.host,
+      port: place.port,
+      passphrase,
+      connectTimeoutMs: (options.connectTimeout ?? DEFAULT_TIMEOUT_SECONDS) * 1000,
+      agent: AGENT,
+      name,
+      services: opened.services,
+      allow,
+      signal: context.signal,
+      onEvent: event => log.event(event, name),
+      onReached: event => log.reached(event),
+    });
+  } catch (thrown) {
+    throw tellMore(context, thrown, place, options);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** What this machine permits, before anybody can ask for it. */
+function announce(context: CommandContext, log: AgentLog, name: string, { allow, dir, only }: Permitted): void {
+  if (context.options.json) {
+    log.write('allows', { name, allow, dir: dir === undefined ? undefined : resolve(dir), only });
+    return;
+  }
+  const powers = allow.length === 0 ? 'nothing' : allow.join(', ');
+  const folder = dir === undefined ? '' : ` in ${escapeText(resolve(dir))}`;
+  const commands = only === undefined ? '' : `, of commands only ${only.map(escapeText).join(', ')}`;
+  context.note(`this machine is ${name} and allows ${powers}${folder}${commands}`);
+}
+
+interface Permitted extends Pick<AgentCommandOptions, 'dir' | 'only'> {
+  readonly allow: readonly Permission[];
+}
+
+async function openServices(
+  allow: readonly Permission[],
+  { dir, only }: AgentCommandOptions,
+  log: AgentLog,
+): Promise<{ readonly services: readonly Service[]; close(): Promise<void> }> {
+  const folder = allow.some(needsFolder) ? await serveFolder(dir!, allow) : undefined;
+  const commands = allow.includes('exec')
+    ? await serveCommands(dir ?? '.', {
+        only,
+        onAudit: entry => log.audit(entry),
+        onFault: thrown => log.fault(thrown),
+      })
+    : undefined;
+  return {
+    services: [folder, commands].filter(service => service !== undefined),
+    close: async () => {
+      await commands?.close();
+      await folder?.close();
+    },
+  };
+}
+
+function parseAllow({ allow: list = '', dir, only }: AgentCommandOptions): readonly Permission[] {
+  const allow = parsePermissions(list);
+  const useless = allow.find(name => !needsFolder(name) && name !== 'exec');
+  if (useless !== undefined) throw new LineError('USAGE', `an agent does not offer ${useless}`);
+  if (allow.some(needsFolder) && dir === undefined) {
+    throw new LineError('USAGE', 'to allow files, name the folder: --dir DIR');
+  }
+  if (only !== undefined && !allow.includes('exec')) throw new LineError('USAGE', '--only goes with --allow exec');
+  return allow;
+}
+
+function needsFolder(permission: Permission): boolean {
+  return permission === 'read' || permission === 'write' || permission === 'delete';
+}
+
+/** The first label of what this machine calls itself. */
+function ownName(): string {
+  return hostname().split('.')[0]!;
+}
+
+class AgentLog extends EventLog {
+  event(event: AgentEvent, name: string): void {
+    if (event.type === 'joined') this.write('joined', { name, server: event.line.peer.address });
+    else {
+      const { error, waitMs, attempt } = event;
+      this.write('lost', { code: error.code, reason: error.message, attempt, wait_ms: Math.round(waitMs) });
+    }
+  }
+
+  /** Who, from where, what, and what came of it. */
+  reached({ kind, request, peer, error }: ReachedEvent): void {
+    const path = request['path'];
+    this.write('reached', {
+      address: peer.address,
+      device: fingerprint(peer.key),
+      kind,
+      path: typeof path === 'string' && path !== '' ? path : undefined,
+      outcome: error === undefined ? 'done' : error.code,
+      reason: error?.message,
+    });
+  }
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 10;
