@@ -116,6 +116,7 @@ export const SHELL_AWAY_MS = 600_000;
 export const SHELL_KILL_GRACE_MS = 5_000;
 /** What has been received of a terminal is told this late at the latest. */
 export const SHELL_TELL_MS = 200;
+
 /** First credit of a channel on lines that others' channels lie on: an agent's, and all of a server that agents join. */
 export const SHARED_LINE_CREDIT_BYTES = 256 * KiB;
 /** Machines that have joined a server, and names of such that were there. */
