@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Folder } from '../../../src/node/files/beneath.ts';
 import { WholeFiles } from '../../../src/node/files/whole-files.ts';
+import { codeOf } from '../../../src/node/node-errors.ts';
 
 const file = (text: string) => ({
   path: 'unused',
@@ -29,7 +30,7 @@ test.each([
     } catch (error) {
       thrown = error;
     }
-    expect((thrown as NodeJS.ErrnoException | undefined)?.code).toBe(refusal);
+    expect(codeOf(thrown)).toBe(refusal);
     expect(readdirSync(directory).toSorted()).toEqual(there);
     expect(readFileSync(join(directory, spelled('README')), 'utf8')).toBe('first');
   } finally {
