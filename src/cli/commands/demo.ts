@@ -78,7 +78,7 @@ class Tour {
 
   /** Runs the command as a process of its own, with a home of its own, and shows what it printed. */
   async #client(passphrase: string, args: readonly string[], expected = 0): Promise<void> {
-    const command = `postern ${args.join(' ')}`;
+    const command = `postern ${args.map(word => (word.includes(' ') ? `'${word}'` : word)).join(' ')}`;
     await this.#say(`\n$ ${command}`);
     // This very program.
     const main = process.argv[1]!;
