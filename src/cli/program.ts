@@ -195,7 +195,7 @@ function addAgent(program: Command, makeContext: MakeContext): void {
     .summary('let this machine be reached through HOST')
     .description('Dials HOST and stays there under a name, until Ctrl-C. Nothing is allowed that is not named.')
     .option('--name <name>', 'what it is called there (default: its own name)')
-    .option('--allow <list>', 'what may be done here: read,write,delete,exec (default: nothing)')
+    .option('--allow <list>', 'what may be done here: read,write,delete,exec,shell (default: nothing)')
     .option('--dir <folder>', 'the folder that files and commands are in')
     .option('--only <command...>', 'with exec: no other commands than these')
     .action(async (place: string, options, ran) => {
@@ -230,7 +230,7 @@ function addShell(program: Command, makeContext: MakeContext): void {
       const { shell } = await import('./commands/shell.ts');
       await shell(makeContext(options), place, ran.opts());
     });
-  connecting(command);
+  reaching(command);
 }
 
 function addPing(program: Command, makeContext: MakeContext): void {

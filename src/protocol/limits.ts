@@ -114,6 +114,8 @@ export const MAX_TERMINALS = 64;
 export const SHELL_AWAY_MS = 600_000;
 /** From the HUP of a terminal to KILL. */
 export const SHELL_KILL_GRACE_MS = 5_000;
+/** How long a host that ends waits for those who look at its terminals to hear of it. */
+export const SHELL_LAST_WORDS_MS = 2_000;
 /** What has been received of a terminal is told this late at the latest. */
 export const SHELL_TELL_MS = 200;
 

@@ -160,16 +160,15 @@ export async function withLine<T>(
     await connected.line.close();
     return result;
   } catch (thrown) {
-    if (options.on !== undefined && thrown instanceof LineError && thrown.code === 'FORBIDDEN') {
-      context.hint ??= `postern may --on ${options.on} shows what is allowed there; postern agent --allow grants it`;
-    }
+    hintAtAgent(context, thrown, options.on);
     connected.line.abort(new LineError('CANCELLED', 'the other side has given up'));
     await connected.line.closed;
     throw thrown;
   }
 }
 
-async function reach(
+/** The machine at the other end of the line, or the agent behind it of that name; `UNREACHABLE` if that one is not there. */
+export async function reach(
   context: CommandContext,
   connected: ConnectedLine,
   routes: AgentRoutes,
@@ -187,6 +186,12 @@ async function reach(
     }
     throw thrown;
   }
+}
+
+/** Of what an agent refuses, its owner decides, and not the server. */
+export function hintAtAgent(context: CommandContext, thrown: unknown, on: string | undefined): void {
+  if (on === undefined || !(thrown instanceof LineError) || thrown.code !== 'FORBIDDEN') return;
+  context.hint ??= `postern may --on ${on} shows what is allowed there; postern agent --allow grants it`;
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 10;

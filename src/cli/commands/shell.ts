@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type ConnectedLine,
   isLineLost,
-  type Line,
   LineError,
+  makeAgentRoutes,
   openShell,
   passedVariables,
   type RemoteTerminal,
+  type Route,
   SHELL_AWAY_MS,
   type TerminalCommand,
   type TerminalEnd,
@@ -15,11 +17,12 @@ import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-st
 import { formatHost, type RemotePlace } from '../place.ts';
 import { ESCAPE_HELP, EscapeKeys } from '../terminal/escape-keys.ts';
 import { RawTerminal } from '../terminal/raw-terminal.ts';
-import { type DialOptions, dial, remotePlace, requirePermission } from './dial.ts';
+import { isMany } from './agents/exec-on-many.ts';
+import { dial, hintAtAgent, type Reached, type ReachOptions, reach, remotePlace, requirePermission } from './dial.ts';
 import { waitBeforeTry } from './wait-before-try.ts';
 
 /** A shell of another machine in this terminal. Its exit status is that of the shell. */
-export async function shell(context: CommandContext, text: string, options: DialOptions): Promise<void> {
+export async function shell(context: CommandContext, text: string, options: ReachOptions): Promise<void> {
   const place = await remotePlace(text, options);
   context.doing = `cannot open a shell on ${formatHost(place.host)}`;
   if (place.path !== '') throw new LineError('USAGE', 'HOST has no path here: a shell starts in the home folder');
@@ -40,34 +43,31 @@ export interface TerminalWork {
 export async function runInTerminal(
   context: CommandContext,
   place: RemotePlace,
-  options: DialOptions,
+  options: TerminalOptions,
   { command, cwd, env }: TerminalWork,
 ): Promise<void> {
+  if (isMany(options)) throw new LineError('USAGE', 'a terminal is on one machine: name that one with --on');
   const { stdin, stdout } = process;
   if (!stdin.isTTY || !stdout.isTTY) {
     context.hint = 'without a terminal use: postern exec HOST -- CMD';
     throw new LineError('USAGE', 'standard input and output are no terminal');
   }
   context.failureStatus = exitStatusOfCommandFailure;
-  const connected = await dial(context, place, options);
+  const way = new Way(context, place, options);
   const permission = command === undefined ? 'shell' : 'exec';
-  let lines: readonly Line[] = [connected.line];
   try {
-    requirePermission(connected, permission, command === undefined ? 'open a shell' : 'run commands');
+    const reached = await way.find();
+    requirePermission(reached, permission, command === undefined ? 'open a shell' : 'run commands');
     context.detail('~. at the start of a line leaves, ~? tells what else there is');
     const local = new RawTerminal(stdin, stdout);
     const term = process.env['TERM'] ?? 'xterm';
-    const redialling = new Redialling(context, place, options, local, term);
+    const redialling = new Redialling(way, local, term);
     const remote = await openShell(
-      connected.line,
+      reached.route,
       { term, size: local.size, environment: { ...passedVariables(process.env), ...env }, command, cwd },
       {
         signal: context.signal,
-        redial: async (error, signal) => {
-          const line = await redialling.redial(error, signal);
-          lines = [line];
-          return line;
-        },
+        redial: (error, signal) => redialling.redial(error, signal),
         onResume: () => redialling.resumed(remote),
       },
     ).catch((thrown: unknown) => {
@@ -92,13 +92,16 @@ export async function runInTerminal(
     } finally {
       context.display = undefined;
     }
-    await Promise.all(lines.map(line => line.close()));
+    await way.close();
   } catch (thrown) {
-    for (const line of lines) line.abort(new LineError('CANCELLED', 'the other side has given up'));
-    await Promise.all(lines.map(line => line.closed));
+    hintAtAgent(context, thrown, options.on);
+    await way.giveUp();
     throw thrown;
   }
 }
+
+/** Which machine: one, by name, if it is an agent. */
+type TerminalOptions = ReachOptions & { readonly all?: boolean };
 
 /** Keys there, output here, until the process there has ended. */
 async function join(local: RawTerminal, remote: RemoteTerminal, redialling: Redialling): Promise<TerminalEnd> {
@@ -161,26 +164,63 @@ function drawAgain(local: RawTerminal, remote: RemoteTerminal): void {
   setTimeout(() => remote.resize(local.size), REDRAW_MS);
 }
 
-/** Finds the way back after a lost line, and says meanwhile what is going on. */
-class Redialling {
+/** The way to the machine: a line, and perhaps through the server at its end to an agent. Owns the line. */
+class Way {
   readonly #context: CommandContext;
   readonly #place: RemotePlace;
-  readonly #options: DialOptions;
+  readonly #options: ReachOptions;
+  readonly #routes = makeAgentRoutes();
+  #connected: ConnectedLine | undefined;
+
+  constructor(context: CommandContext, place: RemotePlace, options: ReachOptions) {
+    this.#context = context;
+    this.#place = place;
+    this.#options = options;
+  }
+
+  /** Over the line that there is, if the agent alone was away, else over a new one. Throws what `dial` and `reach` do. */
+  async find(): Promise<Reached> {
+    const { on } = this.#options;
+    if (on !== undefined && this.#connected !== undefined) {
+      try {
+        return await reach(this.#context, this.#connected, this.#routes, on);
+      } catch (thrown) {
+        // The server says so, and that needs no other line. All else is the end of this one.
+        if (thrown instanceof LineError && thrown.code === 'UNREACHABLE') throw thrown;
+        await this.giveUp();
+      }
+    }
+    this.#connected = await dial(this.#context, this.#place, { ...this.#options, sharesLine: on !== undefined });
+    return reach(this.#context, this.#connected, this.#routes, on);
+  }
+
+  async close(): Promise<void> {
+    await this.#connected?.line.close();
+  }
+
+  async giveUp(): Promise<void> {
+    this.#connected?.line.abort(new LineError('CANCELLED', 'the other side has given up'));
+    await this.#connected?.line.closed;
+    this.#connected = undefined;
+  }
+}
+
+/** Finds the way back after a lost line, and says meanwhile what is going on. */
+class Redialling {
+  readonly #way: Way;
   readonly #local: RawTerminal;
   readonly #term: string;
   onAway: () => void = () => {};
   #tries = 0;
   #lostAtMs = 0;
 
-  constructor(context: CommandContext, place: RemotePlace, options: DialOptions, local: RawTerminal, term: string) {
-    this.#context = context;
-    this.#place = place;
-    this.#options = options;
+  constructor(way: Way, local: RawTerminal, term: string) {
+    this.#way = way;
     this.#local = local;
     this.#term = term;
   }
 
-  async redial(error: LineError, signal: AbortSignal): Promise<Line> {
+  async redial(error: LineError, signal: AbortSignal): Promise<Route> {
     if (this.#tries === 0) {
       this.#lostAtMs = performance.now();
       this.onAway();
@@ -192,8 +232,7 @@ class Redialling {
       await sleep(waitBeforeTry(this.#tries, Math.random(), LONGEST_WAIT_MS), undefined, { signal });
       this.#tries += 1;
       try {
-        const { line } = await dial(this.#context, this.#place, this.#options);
-        return line;
+        return (await this.#way.find()).route;
       } catch (thrown) {
         if (!isLineLost(thrown)) throw thrown;
         lost = thrown;

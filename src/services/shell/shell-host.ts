@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../line/clock.ts';
 import type { Route } from '../../line/route.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { readInteger, readText } from '../../protocol/bytes/json.ts';
-import { MAX_TERMINALS, MAX_TERMINALS_PER_DEVICE } from '../../protocol/limits.ts';
+import { MAX_TERMINALS, MAX_TERMINALS_PER_DEVICE, SHELL_LAST_WORDS_MS } from '../../protocol/limits.ts';
 import type { Service } from '../service.ts';
 import {
   attachKind,
@@ -44,7 +44,10 @@ export function shellHost(terminals: Terminals, options: ShellHostOptions): Shel
 }
 
 export interface ShellHost extends Service {
-  /** Takes no more terminals and hangs up those that there are. Resolves when their processes have ended. */
+  /**
+   * Takes no more terminals and hangs up those that there are. Resolves when their processes have ended, and those to whom
+   * they are shown have heard of it, for which `SHELL_LAST_WORDS_MS` are given.
+   */
   close(): Promise<void>;
 }
 
@@ -60,8 +63,10 @@ class Sessions {
   readonly #held = new Map<string, HeldSession>();
   /** Those that are being started have their place already. By device, in base64url. */
   readonly #places = new Map<string, number>();
+  readonly #showing = new Set<Channel>();
   #isClosed = false;
   #whenEmpty: (() => void) | undefined;
+  #whenUnseen: (() => void) | undefined;
 
   constructor(terminals: Terminals, options: ShellHostOptions) {
     this.#terminals = terminals;
@@ -94,7 +99,7 @@ class Sessions {
     }
     this.#held.set(id, { session, kind, device });
     if (this.#isClosed) session.hangUp();
-    await session.show(channel, 0);
+    await this.#show(session, channel, 0);
   }
 
   async attach(kind: OpenKind, channel: Channel, route: Route): Promise<void> {
@@ -104,15 +109,35 @@ class Sessions {
     if (held === undefined || !isTheirs || !held.session.isOpen) {
       throw new LineError('NOT_FOUND', 'there is no such session, or not any more');
     }
-    await held.session.show(channel, readInteger(channel.request, 'received'));
+    await this.#show(held.session, channel, readInteger(channel.request, 'received'));
+  }
+
+  async #show(session: Session, channel: Channel, received: number): Promise<void> {
+    this.#showing.add(channel);
+    try {
+      await session.show(channel, received);
+    } finally {
+      this.#showing.delete(channel);
+      if (this.#showing.size === 0) this.#whenUnseen?.();
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const { session } of this.#held.values()) session.hangUp();
-    if (this.#places.size === 0) return;
+    if (this.#places.size > 0) {
+      await new Promise<void>(resolve => {
+        this.#whenEmpty = resolve;
+      });
+    }
+    if (this.#showing.size === 0) return;
     await new Promise<void>(resolve => {
-      this.#whenEmpty = resolve;
+      // A channel that nobody reads any more does not hold up the end of the program.
+      const timer = (this.#options.clock ?? systemClock).after(SHELL_LAST_WORDS_MS, resolve);
+      this.#whenUnseen = () => {
+        timer.cancel();
+        resolve();
+      };
     });
   }
 

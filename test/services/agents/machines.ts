@@ -1,3 +1,4 @@
+import type { Channel } from '../../../src/line/channel.ts';
 import { type OpenLineOptions, openLine } from '../../../src/line/connect.ts';
 import type { Line } from '../../../src/line/line.ts';
 import type { Listener, ListenerOptions } from '../../../src/line/listener.ts';
@@ -10,7 +11,7 @@ import { AgentRoutes, findAgent } from '../../../src/services/agents/routes.ts';
 import type { Permission } from '../../../src/services/permission.ts';
 import { dispatchChannels } from '../../../src/services/registry.ts';
 import type { Service } from '../../../src/services/service.ts';
-import { type MemoryTransport, memoryPair } from '../../../src/transports/memory.ts';
+import { type MemoryOptions, type MemoryTransport, memoryPair } from '../../../src/transports/memory.ts';
 import { loginOptions, makeListener } from '../../support/lines.ts';
 
 /** A server in memory that agents join, and whatever dials it. */
@@ -44,8 +45,8 @@ export class Machines {
     return new Machines(listener, faults, comings);
   }
 
-  async dial(options: Partial<OpenLineOptions> = {}): Promise<Dialled> {
-    const [near, far] = memoryPair({});
+  async dial(options: Partial<OpenLineOptions> = {}, memory: MemoryOptions = {}): Promise<Dialled> {
+    const [near, far] = memoryPair(memory);
     this.listener.accept(far);
     const { line } = await openLine(near, await loginOptions(options));
     await line.ping();
@@ -62,7 +63,8 @@ export class Machines {
       onReached: options.onReached,
     });
     const onChannel = options.onChannel ?? ((channel, line) => agent.handle(channel, line));
-    const dialled = await this.dial({ onChannel, creditBytes: SHARED_LINE_CREDIT_BYTES, ...options.dialling });
+    const dialling = { onChannel, creditBytes: SHARED_LINE_CREDIT_BYTES, ...options.dialling };
+    const dialled = await this.dial(dialling, options.memory);
     const membership = await joinAgents(dialled.line, { name, platform: 'test', allow });
     return { ...dialled, membership };
   }
@@ -71,13 +73,15 @@ export class Machines {
   async operator(
     onChannel?: ConstructorParameters<typeof AgentRoutes>[1],
     dialling: Partial<OpenLineOptions> = {},
+    memory: MemoryOptions = {},
   ): Promise<Operator> {
     const routes = new AgentRoutes(length => nodeCrypto.randomBytes(length), onChannel);
-    const dialled = await this.dial({
-      onChannel: (channel, line) => routes.handle(channel, line),
+    const options = {
+      onChannel: (channel: Channel, line: Route) => routes.handle(channel, line),
       creditBytes: SHARED_LINE_CREDIT_BYTES,
       ...dialling,
-    });
+    };
+    const dialled = await this.dial(options, memory);
     return { ...dialled, to: async name => routes.to(dialled.line, await findAgent(dialled.line, name)) };
   }
 
@@ -95,6 +99,7 @@ export interface AgentSetup extends Partial<Pick<AgentOptions, 'allow' | 'servic
   /** In place of an honest agent. */
   readonly onChannel?: OpenLineOptions['onChannel'];
   readonly dialling?: Partial<OpenLineOptions>;
+  readonly memory?: MemoryOptions;
 }
 
 export interface Dialled {

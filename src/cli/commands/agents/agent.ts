@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import {
   type AgentEvent,
+  type AuditEntry,
   agentName,
   fingerprint,
   LineError,
@@ -11,6 +12,7 @@ import {
   type Service,
   serveCommands,
   serveFolder,
+  serveTerminals,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { EventLog } from '../../event-log.ts';
@@ -38,9 +40,14 @@ export async function agent(context: CommandContext, text: string, options: Agen
   const allow = parseAllow(options);
   const log = new AgentLog(context);
   const opened = await openServices(allow, options, log);
+  const stop = new AbortController();
   const passphrase = await passphraseFor(context, place, options);
   announce(context, log, name, { ...options, allow });
   context.phase = 'connecting';
+  // Who is in a terminal hears that it has ended before this machine is gone.
+  const leave = (): void => void opened.hangUp().finally(() => stop.abort());
+  if (context.signal.aborted) leave();
+  else context.signal.addEventListener('abort', leave, { once: true });
   try {
     await runAgent({
       host: place.host,
@@ -51,13 +58,14 @@ export async function agent(context: CommandContext, text: string, options: Agen
       name,
       services: opened.services,
       allow,
-      signal: context.signal,
+      signal: stop.signal,
       onEvent: event => log.event(event, name),
       onReached: event => log.reached(event),
     });
   } catch (thrown) {
     throw tellMore(context, thrown, place, options);
   } finally {
+    context.signal.removeEventListener('abort', leave);
     await opened.close();
   }
 }
@@ -78,22 +86,32 @@ interface Permitted extends Pick<AgentCommandOptions, 'dir' | 'only'> {
   readonly allow: readonly Permission[];
 }
 
+interface Opened {
+  readonly services: readonly Service[];
+  /** Ends the terminals, and starts no more. */
+  hangUp(): Promise<void>;
+  close(): Promise<void>;
+}
+
 async function openServices(
   allow: readonly Permission[],
   { dir, only }: AgentCommandOptions,
   log: AgentLog,
-): Promise<{ readonly services: readonly Service[]; close(): Promise<void> }> {
+): Promise<Opened> {
   const folder = allow.some(needsFolder) ? await serveFolder(dir!, allow) : undefined;
-  const commands = allow.includes('exec')
-    ? await serveCommands(dir ?? '.', {
-        only,
-        onAudit: entry => log.audit(entry),
-        onFault: thrown => log.fault(thrown),
-      })
-    : undefined;
+  const recorded = {
+    only,
+    onAudit: (entry: AuditEntry) => log.audit(entry),
+    onFault: (thrown: unknown) => log.fault(thrown),
+  };
+  const commands = allow.includes('exec') ? await serveCommands(dir ?? '.', recorded) : undefined;
+  const hasTerminals = allow.includes('shell') || allow.includes('exec');
+  const terminals = hasTerminals ? await serveTerminals(dir ?? '.', recorded) : undefined;
   return {
-    services: [folder, commands].filter(service => service !== undefined),
+    services: [folder, commands, terminals].filter(service => service !== undefined),
+    hangUp: async () => terminals?.close(),
     close: async () => {
+      await terminals?.close();
       await commands?.close();
       await folder?.close();
     },
@@ -102,10 +120,13 @@ async function openServices(
 
 function parseAllow({ allow: list = '', dir, only }: AgentCommandOptions): readonly Permission[] {
   const allow = parsePermissions(list);
-  const useless = allow.find(name => !needsFolder(name) && name !== 'exec');
+  const useless = allow.find(name => !needsFolder(name) && name !== 'exec' && name !== 'shell');
   if (useless !== undefined) throw new LineError('USAGE', `an agent does not offer ${useless}`);
   if (allow.some(needsFolder) && dir === undefined) {
     throw new LineError('USAGE', 'to allow files, name the folder: --dir DIR');
+  }
+  if (only !== undefined && allow.includes('shell')) {
+    throw new LineError('USAGE', 'with --allow shell everything can be run, so --only makes no sense');
   }
   if (only !== undefined && !allow.includes('exec')) throw new LineError('USAGE', '--only goes with --allow exec');
   return allow;
