@@ -4,8 +4,14 @@ import { headStart } from '../../src/cli/head-start.ts';
 const environment = { POSTERN_PASSWORD: 'orbit-velvet-canyon-turtle' };
 
 describe('the head start', () => {
-  it('takes the passphrase from the environment for commands that dial', async () => {
-    const started = headStart(['get', 'lab:notes.txt'], environment);
+  it.each([
+    ['get', 'lab:notes.txt'],
+    ['shell', 'lab', '--on', 'web1'],
+    ['exec', '-t', 'lab', '--', 'top'],
+    ['agent', 'lab', '--allow', 'shell'],
+    ['agents', 'lab'],
+  ])('takes the passphrase from the environment for commands that dial: %s', async (...args) => {
+    const started = headStart(args, environment);
     expect(started?.text).toBe(environment.POSTERN_PASSWORD);
     expect(await started?.stretched.prs).toHaveLength(32);
   });

@@ -61,7 +61,7 @@ export async function runInTerminal(
     context.detail('~. at the start of a line leaves, ~? tells what else there is');
     const local = new RawTerminal(stdin, stdout);
     const term = process.env['TERM'] ?? 'xterm';
-    const redialling = new Redialling(way, local, term);
+    const redialling = new Redialling(context, way, local, term);
     const remote = await openShell(
       reached.route,
       { term, size: local.size, environment: { ...passedVariables(process.env), ...env }, command, cwd },
@@ -207,6 +207,7 @@ class Way {
 
 /** Finds the way back after a lost line, and says meanwhile what is going on. */
 class Redialling {
+  readonly #context: CommandContext;
   readonly #way: Way;
   readonly #local: RawTerminal;
   readonly #term: string;
@@ -214,7 +215,8 @@ class Redialling {
   #tries = 0;
   #lostAtMs = 0;
 
-  constructor(way: Way, local: RawTerminal, term: string) {
+  constructor(context: CommandContext, way: Way, local: RawTerminal, term: string) {
+    this.#context = context;
     this.#way = way;
     this.#local = local;
     this.#term = term;
@@ -235,6 +237,8 @@ class Redialling {
         return (await this.#way.find()).route;
       } catch (thrown) {
         if (!isLineLost(thrown)) throw thrown;
+        // What would help a command that begins is no hint for one that goes on by itself.
+        this.#context.hint = '';
         lost = thrown;
       }
     }

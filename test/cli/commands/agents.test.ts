@@ -104,6 +104,7 @@ describe('agent', () => {
     [['--allow', 'exec', '--only', '', '--dir', '.']],
     [['--only', 'true']],
     [['--allow', 'chat']],
+    [['--allow', 'exec,shell', '--only', 'true', '--dir', '.']],
     [['--allow', 'nothing']],
     [['--name', 'a/b']],
   ])('%j is wrong usage, before anything is dialled', async args => {
