@@ -206,8 +206,6 @@ function requirePlainTerminal({ options: { json } }: CommandContext, options: Ex
     const others = '--json, --detach, --no-stdin, --timeout or --encoding';
     throw new LineError('USAGE', `-t gives the command this terminal, and does not go with ${others}`);
   }
-  // It would open on HOST itself.
-  if (options.on !== undefined || options.all) throw new LineError('USAGE', '-t does not go with --on and --all');
 }
 
 interface ParsedOptions {

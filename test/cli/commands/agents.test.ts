@@ -268,7 +268,6 @@ describe('exec --on', () => {
   it.each([
     [['--on', 'nobody*', '--', 'true'], 255],
     [['--on', 'web1', '--all', '--', 'true'], 2],
-    [['--on', 'web1', '-t', '--', 'true'], 2],
     [['--all', '--parallel', '0', '--', 'true'], 2],
   ])('%j ends with %i', async (args, status) => {
     expect((await served.run(['exec', served.url, ...args])).status).toBe(status);
