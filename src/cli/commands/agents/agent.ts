@@ -44,8 +44,8 @@ export async function agent(context: CommandContext, text: string, options: Agen
   const passphrase = await passphraseFor(context, place, options);
   announce(context, log, name, { ...options, allow });
   context.phase = 'connecting';
-  // Who is in a terminal hears that it has ended before this machine is gone.
-  const leave = (): void => void opened.hangUp().finally(() => stop.abort());
+  // Who waits for a process hears of its end before this machine is gone.
+  const leave = (): void => void opened.endProcesses().finally(() => stop.abort());
   if (context.signal.aborted) leave();
   else context.signal.addEventListener('abort', leave, { once: true });
   try {
@@ -88,8 +88,8 @@ interface Permitted extends Pick<AgentCommandOptions, 'dir' | 'only'> {
 
 interface Opened {
   readonly services: readonly Service[];
-  /** Ends the terminals, and starts no more. */
-  hangUp(): Promise<void>;
+  /** Ends terminals and commands, and starts no more. */
+  endProcesses(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -107,12 +107,14 @@ async function openServices(
   const commands = allow.includes('exec') ? await serveCommands(dir ?? '.', recorded) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
   const terminals = hasTerminals ? await serveTerminals(dir ?? '.', recorded) : undefined;
+  const endProcesses = async (): Promise<void> => {
+    await Promise.all([terminals?.close(), commands?.close()]);
+  };
   return {
     services: [folder, commands, terminals].filter(service => service !== undefined),
-    hangUp: async () => terminals?.close(),
+    endProcesses,
     close: async () => {
-      await terminals?.close();
-      await commands?.close();
+      await endProcesses();
       await folder?.close();
     },
   };
