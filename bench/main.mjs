@@ -5,6 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { agents } from './agents.mjs';
 import { bulk } from './bulk.mjs';
 import { exec } from './exec.mjs';
 import { link } from './link.mjs';
@@ -12,7 +13,7 @@ import { login } from './login.mjs';
 import { many } from './many.mjs';
 import { memory } from './memory.mjs';
 
-const suites = { bulk, many, link, exec, login, memory };
+const suites = { bulk, many, link, exec, agents, login, memory };
 const wanted = process.argv.slice(2).filter(name => !name.startsWith('-'));
 const unknown = wanted.find(name => !Object.hasOwn(suites, name));
 if (unknown !== undefined) {
