@@ -168,6 +168,8 @@ describe('full-screen programs in postern shell', () => {
     terminal.type('seq 1 1000 | less\r');
     await terminal.until(/^1\n2\n[\s\S]*^14\n:$/m);
     terminal.resize(60, 20);
+    // It misses the signal now and then, just as it begins to wait for a key; with a key it looks.
+    terminal.type('r');
     await terminal.until(/^1\n2\n[\s\S]*^19\n:$/m);
     terminal.type('/777\r');
     await terminal.until(/^777\n778\n/m);
