@@ -108,10 +108,16 @@ export class Multiplexer {
     channel.sending = 'ending';
   }
 
-  /** Ends both directions now; what is queued is dropped. Does nothing on a channel that is closed. */
+  /**
+   * Ends both directions now; what is queued is dropped, and with it an OPEN that was not sent. Does nothing on a channel
+   * that is closed.
+   */
   reset(channel: ChannelState, error: LineError): void {
     if (this.#channels.get(channel.id) !== channel) return;
-    this.#plan.addAnswer(encodeReasonFrame(FRAME.RESET, channel.id, wireCode(error.code), error.message));
+    const isUnseen = channel.openedBy === 'us' && this.#plan.takeBackOpen(channel.id);
+    if (!isUnseen) {
+      this.#plan.addAnswer(encodeReasonFrame(FRAME.RESET, channel.id, wireCode(error.code), error.message));
+    }
     this.#drop(channel);
   }
 
