@@ -76,13 +76,15 @@ class NodeProcess implements RunningProcess {
     this.ended = new Promise(settle => {
       child.once('exit', (status, signal) => {
         this.#hasEnded = true;
+        // A group that is empty now is not asked later, when its number may be somebody else's.
+        this.#kill(0);
         settle(signal === null ? { status: status ?? 0 } : { signal });
       });
     });
   }
 
   signal(name: Signal): void {
-    this.#kill(name);
+    if (!this.#hasEnded) this.#kill(name);
   }
 
   async end(graceMs: number): Promise<void> {
