@@ -389,6 +389,10 @@ describe('a server that does what it likes', () => {
     );
     reach.reset();
     await expect(server.open('agents.backed', back).read()).rejects.toEqual(code('FORBIDDEN'));
+    // One that was over before it had begun.
+    const never = routes.to(client, entry).open('test.echo', {}, { signal: AbortSignal.abort() });
+    await client.ping();
+    await expect(server.open('agents.backed', { ...back, reach: never.id }).read()).rejects.toEqual(code('FORBIDDEN'));
     expect(asked).toEqual(['test.asked']);
     client.abort(new LineError('CANCELLED', ''));
   });
