@@ -203,6 +203,27 @@ describe('a session whose line was lost', () => {
   });
 });
 
+describe('a line that is lost while a terminal is started', () => {
+  it('leaves none behind that nobody can return to', async () => {
+    const scene = new ShellScene();
+    const at = await scene.connect();
+    const { terminals } = scene;
+    const start = terminals.start.bind(terminals);
+    terminals.start = async (request, asking) => {
+      at.break();
+      await at.line.closed;
+      // The other end has heard of it by the next turn.
+      await new Promise(resolve => setImmediate(resolve));
+      return start(request, asking);
+    };
+    await expect(opened(at)).rejects.toMatchObject({ code: 'TRUNCATED' });
+    await expect.poll(() => terminals.started.length).toBe(1);
+    await expect.poll(() => terminals.last.signals).toEqual(['SIGHUP']);
+    terminals.last.exit({ signal: 'SIGHUP' });
+    await scene.host.close();
+  });
+});
+
 describe('R-A11: what a device can have', () => {
   it('is bounded, for one and for all, and given back', async () => {
     const scene = new ShellScene();
