@@ -62,7 +62,7 @@ export class Session {
     const former = this.#channel;
     this.#channel = channel;
     former?.reset(new LineError('REFUSED', 'the session is shown elsewhere now'));
-    this.#timer?.cancel();
+    if (!this.#isHungUp) this.#timer?.cancel();
     const hello: JsonObject = { t: 'session', id: this.id, received: this.#streams.receivedBytes() };
     // Nothing may come between the number that is told and the first byte that is taken, so this is not waited for.
     const told = channel.send(hello).then(
@@ -82,7 +82,8 @@ export class Session {
     }
     if (this.#channel === channel) {
       this.#channel = undefined;
-      if (isLoss && this.#isKnown) this.#timer = this.#clock.after(SHELL_AWAY_MS, () => this.hangUp());
+      if (isLoss && this.#isKnown && !this.#isHungUp)
+        this.#timer = this.#clock.after(SHELL_AWAY_MS, () => this.hangUp());
       else this.hangUp();
     }
     if (error !== undefined) throw error;

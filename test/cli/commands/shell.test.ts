@@ -61,7 +61,7 @@ describe('postern shell', () => {
     const terminal = await openShell(other);
     terminal.type('trap "" HUP; echo pid $$; while :; do sleep 1; done\r');
     const [, pid] = await terminal.until(/^pid (\d+)$/m);
-    onTestFinished(() => killIfAlive(Number(pid)));
+    onTestFinished(() => void killIfAlive(Number(pid)));
     await other.stop();
     expect(killIfAlive(Number(pid))).toBe(false);
   });

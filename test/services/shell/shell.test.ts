@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LineError } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
 import {
@@ -221,6 +222,30 @@ describe('a line that is lost while a terminal is started', () => {
     await expect.poll(() => terminals.last.signals).toEqual(['SIGHUP']);
     terminals.last.exit({ signal: 'SIGHUP' });
     await scene.host.close();
+  });
+});
+
+describe('a host that stops while a terminal is started', () => {
+  it('ends that one as well, with KILL if it must', async () => {
+    const clock = new ManualClock();
+    const scene = new ShellScene({ clock });
+    const { terminals } = scene;
+    const start = terminals.start.bind(terminals);
+    let closing: Promise<void> | undefined;
+    terminals.start = async (request, asking) => {
+      closing = scene.host.close();
+      return start(request, asking);
+    };
+    const { line } = await scene.connect();
+    const opening = openShell(line, REQUEST).catch(() => {});
+    await expect.poll(() => closing !== undefined && terminals.started.length).toBe(1);
+    await opening;
+    expect(terminals.last.signals).toEqual(['SIGHUP']);
+    clock.advance(SHELL_KILL_GRACE_MS);
+    expect(terminals.last.signals).toEqual(['SIGHUP', 'SIGKILL']);
+    terminals.last.exit({ signal: 'SIGKILL' });
+    line.abort(new LineError('CANCELLED', ''));
+    await closing;
   });
 });
 
