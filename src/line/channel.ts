@@ -24,6 +24,7 @@ export class Channel implements AsyncIterable<ChannelItem> {
   /** Bytes of the item handed out last: consumed when its reader comes back for the next. */
   #heldBytes = 0;
   readonly #whenOver: ((error: LineError | undefined) => void)[] = [];
+  #isOver = false;
   #purpose: ChannelPurpose;
 
   /** Made by the line, not by users. */
@@ -167,13 +168,18 @@ export class Channel implements AsyncIterable<ChannelItem> {
     this.#wakeReader();
   }
 
-  /** @internal Calls `action` once when nothing can happen on the channel any more, with the error if one ended it. */
+  /**
+   * @internal Calls `action` once when nothing can happen on the channel any more, with the error if one ended it; at once
+   * if that is so already.
+   */
   whenOver(action: (error: LineError | undefined) => void): void {
-    this.#whenOver.push(action);
+    if (this.#isOver) action(this.#failure);
+    else this.#whenOver.push(action);
   }
 
   /** @internal Both directions have ended, in good order unless there is an error. */
   over(error?: LineError): void {
+    this.#isOver = true;
     for (const action of this.#whenOver.splice(0)) action(error);
   }
 

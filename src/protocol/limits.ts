@@ -112,8 +112,8 @@ export const MAX_TERMINALS_PER_DEVICE = 16;
 export const MAX_TERMINALS = 64;
 /** How long a terminal waits for its line to come back, and for its last output to be fetched. */
 export const SHELL_AWAY_MS = 600_000;
-/** From the HUP of a terminal to KILL. */
-export const SHELL_KILL_GRACE_MS = 5_000;
+/** From the HUP of a terminal to KILL; a host that is told to stop takes no longer than 3 s for all (cli/run.ts). */
+export const SHELL_KILL_GRACE_MS = 2_000;
 /** How long a host that ends waits for those who look at its terminals to hear of it. */
 export const SHELL_LAST_WORDS_MS = 2_000;
 /** What has been received of a terminal is told this late at the latest. */

@@ -1,6 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LineError } from '../../errors.ts';
@@ -13,6 +11,7 @@ import {
   StartFailure,
 } from '../../services/exec/runner.ts';
 import { codeOf, toLineError } from '../node-errors.ts';
+import { findFolder, quoted } from './find-command.ts';
 
 /**
  * The one file in which a process starts for a peer. It decides nothing: what it is given has passed the policy
@@ -28,9 +27,8 @@ export class NodeProcessRunner implements ProcessRunner {
   }
 
   async start({ command, cwd, environment, detach }: PermittedStart): Promise<RunningProcess> {
-    const folder = resolve(this.#folder, cwd ?? '.');
-    // The system has one error for a missing command and a missing folder.
-    await requireFolder(folder, cwd);
+    // Looked at first: the system has one error for a missing command and a missing folder.
+    const folder = await findFolder(this.#folder, cwd);
     const name = 'argv' in command ? command.argv[0]! : 'the shell';
     const [file, args, shell] =
       'argv' in command ? [command.argv[0]!, command.argv.slice(1), false] : [command.shell, [], true];
@@ -76,13 +74,15 @@ class NodeProcess implements RunningProcess {
     this.ended = new Promise(settle => {
       child.once('exit', (status, signal) => {
         this.#hasEnded = true;
+        // A group that is empty now is not asked later, when its number may be somebody else's.
+        this.#kill(0);
         settle(signal === null ? { status: status ?? 0 } : { signal });
       });
     });
   }
 
   signal(name: Signal): void {
-    this.#kill(name);
+    if (!this.#hasEnded) this.#kill(name);
   }
 
   async end(graceMs: number): Promise<void> {
@@ -151,14 +151,6 @@ function errorOf(child: ChildProcess): Promise<unknown> {
   });
 }
 
-async function requireFolder(folder: string, asked: string | undefined): Promise<void> {
-  const what = asked === undefined ? 'the served folder' : quoted(asked);
-  const found = await stat(folder).catch((thrown: unknown) => {
-    throw toLineError(thrown, what);
-  });
-  if (!found.isDirectory()) throw new LineError('NOT_A_FILE', `${what} is no folder`);
-}
-
 function startError(thrown: unknown, name: string): Error {
   const code = codeOf(thrown);
   switch (code) {
@@ -182,11 +174,6 @@ function startError(thrown: unknown, name: string): Error {
     default:
       return toLineError(thrown, quoted(name));
   }
-}
-
-/** As the asking side named it, and no longer than a sentence can be. */
-function quoted(name: string): string {
-  return JSON.stringify(name.length > 100 ? `${name.slice(0, 100).toWellFormed()}…` : name);
 }
 
 const GROUP_POLL_MS = 20;

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { LineError } from '../../errors.ts';
 import { toLineError as asLineError } from '../../line/abort.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
@@ -13,6 +13,7 @@ import type { AskingPeer, Terminal, TerminalEnd, TerminalRequest, Terminals } fr
 import { nodeCrypto } from '../crypto.ts';
 import { toLineError } from '../node-errors.ts';
 import { AuditFile } from '../state/audit-file.ts';
+import { findFolder } from './find-command.ts';
 import { type LoadPty, type RunningTerminal, TerminalRunner } from './terminal-runner.ts';
 
 /**
@@ -34,7 +35,10 @@ export async function serveTerminals(directory: string, options: TerminalOptions
 }
 
 export interface TerminalOptions {
-  /** The commands that may run with `exec`, as for `serveCommands`. A shell can run everything. */
+  /**
+   * The commands that may run with `exec`, as for `serveCommands`. A shell can run everything, and in a terminal many
+   * commands give one: pagers, editors, whatever starts them.
+   */
   readonly only?: readonly string[] | undefined;
   /** The program of `shell`, an absolute path; default `$SHELL`, else the login shell of this user. */
   readonly shell?: string | undefined;
@@ -77,7 +81,7 @@ class NodeTerminals implements Terminals {
     const began = this.#clock.now();
     try {
       permitted = (command === undefined ? this.#shells : this.#commands).permit(start);
-      const folder = command === undefined ? await homeFolder() : await this.#folderOf(cwd);
+      const folder = command === undefined ? await homeFolder() : await findFolder(this.#folder, cwd);
       await this.#recordStart({ ...about, event: 'start', request: start });
       running = await this.#runner.start(permitted, { folder, term: request.term, size: request.size });
     } catch (thrown) {
@@ -95,13 +99,6 @@ class NodeTerminals implements Terminals {
 
   async refused({ kind, key, address }: AskingPeer, error: LineError): Promise<void> {
     await this.#recordRefusal({ id: ++this.#count, kind, asker: { key, address } }, error);
-  }
-
-  async #folderOf(cwd: string | undefined): Promise<string> {
-    if (cwd === undefined) return this.#folder;
-    return realpath(resolve(this.#folder, cwd)).catch((thrown: unknown) => {
-      throw toLineError(thrown, JSON.stringify(cwd));
-    });
   }
 
   /** Why it cannot be recorded is for the owner: it may name files of this machine. */

@@ -20,6 +20,8 @@ export class ChannelState {
   receiving: 'open' | 'ended' = 'open';
   /** What is unread on it does not count against the lane; set by `Multiplexer.stepAside`. */
   isAside = false;
+  /** What the multiplexer counts of its window then. */
+  asideBytes = 0;
   readonly queue: Outgoing[] = [];
   queuedBytes = 0;
   /** DATA bytes alone: what END states. */

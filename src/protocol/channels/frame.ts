@@ -61,6 +61,11 @@ export function frameHeader(type: number, length: number, channel: number): Uint
   return header;
 }
 
+/** Whether what `encodeFrame` made is of that type and channel. */
+export function isFrameOf(frame: Uint8Array, type: number, channel: number): boolean {
+  return frameHeader(type, frame.length - FRAME_HEADER_BYTES, channel).every((byte, at) => byte === frame[at]);
+}
+
 export function encodeFrame(type: number, channel: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
   putHeader(frame, type, payload.length, channel);

@@ -49,6 +49,8 @@ export class Multiplexer {
 
   readonly #laneSend = new SendCredit(MIN_LANE_CREDIT_BYTES);
   readonly #laneReceive: ReceiveWindow;
+  /** Windows of the channels that have stepped aside, for as long as something may lie unread in them. */
+  #asideBytes = 0;
   #goingAway: { sent: boolean; received: LineError | undefined } = { sent: false, received: undefined };
   #closing: 'open' | 'close-sent' = 'open';
   #peerHasClosed = false;
@@ -108,10 +110,16 @@ export class Multiplexer {
     channel.sending = 'ending';
   }
 
-  /** Ends both directions now; what is queued is dropped. Does nothing on a channel that is closed. */
+  /**
+   * Ends both directions now; what is queued is dropped, and with it an OPEN that was not sent. Does nothing on a channel
+   * that is closed.
+   */
   reset(channel: ChannelState, error: LineError): void {
     if (this.#channels.get(channel.id) !== channel) return;
-    this.#plan.addAnswer(encodeReasonFrame(FRAME.RESET, channel.id, wireCode(error.code), error.message));
+    const isUnseen = channel.openedBy === 'us' && this.#plan.takeBackOpen(channel.id);
+    if (!isUnseen) {
+      this.#plan.addAnswer(encodeReasonFrame(FRAME.RESET, channel.id, wireCode(error.code), error.message));
+    }
     this.#drop(channel);
   }
 
@@ -313,6 +321,7 @@ export class Multiplexer {
     channel.receiveWindow.consume(taken);
     if (!channel.isAside) this.#laneReceive.consume(taken);
     if (!pace.memoryIsShort) this.#widen(channel, pace);
+    this.#settleAside(channel);
     this.#grantLane(pace.memoryIsShort);
     if (channel.receiving === 'ended' || this.#channels.get(channel.id) !== channel) return;
     const limit = channel.receiveWindow.grant(pace.memoryIsShort ? MIN_CREDIT_BYTES : undefined);
@@ -326,7 +335,17 @@ export class Multiplexer {
   stepAside(channel: ChannelState): void {
     if (channel.isAside) return;
     channel.isAside = true;
+    this.#settleAside(channel);
     this.#consumeLane(channel.receiveWindow.unread);
+  }
+
+  /** Counts the window of a channel that has stepped aside, until it is closed and all of it has been read. */
+  #settleAside(channel: ChannelState): void {
+    if (!channel.isAside) return;
+    const isOver = this.#channels.get(channel.id) !== channel && channel.receiveWindow.unread === 0;
+    const counted = isOver ? 0 : channel.receiveWindow.windowBytes;
+    this.#asideBytes += counted - channel.asideBytes;
+    channel.asideBytes = counted;
   }
 
   /** The handler of an accepted channel has ended: its place is free again. Called once per accepted channel. */
@@ -341,6 +360,8 @@ export class Multiplexer {
     if (!channel.receiveWindow.isTooSmall(pace.nowMs, pace.roundTripMs)) return;
     // No channel gets more than a quarter of its lane, so a lane that stands in the way grows along.
     if (channel.receiveWindow.windowBytes * 2 > lane.windowBytes / 4) lane.double(MAX_LANE_CREDIT_BYTES);
+    // Unread bytes of these the lane does not bound, so together they grow no further than a lane does.
+    if (channel.isAside && this.#asideBytes + channel.receiveWindow.windowBytes > MAX_LANE_CREDIT_BYTES) return;
     channel.receiveWindow.double(Math.min(MAX_CREDIT_BYTES, lane.windowBytes / 4));
   }
 
@@ -409,10 +430,12 @@ export class Multiplexer {
     const { unread } = channel.receiveWindow;
     channel.receiveWindow.consume(unread);
     if (!channel.isAside) this.#consumeLane(unread);
+    this.#settleAside(channel);
   }
 
   #forget(channel: ChannelState): void {
     if (!this.#channels.delete(channel.id)) return;
+    this.#settleAside(channel);
     this.#plan.removeChannel(channel);
     if (channel.openedBy === 'us') this.#openedByUs -= 1;
   }

@@ -9,7 +9,7 @@ import {
 } from '../limits.ts';
 import type { ChannelState } from './channel-state.ts';
 import type { SendCredit } from './credit.ts';
-import { encodeCountFrame, encodeFrame, FRAME, frameHeader } from './frame.ts';
+import { encodeCountFrame, encodeFrame, FRAME, frameHeader, isFrameOf } from './frame.ts';
 import { Schedule } from './schedule.ts';
 
 /**
@@ -30,6 +30,16 @@ export class RecordPlan {
   /** A frame that this side sends by its own will, in order. */
   addControl(frame: Uint8Array): void {
     this.#control.push(frame);
+  }
+
+  /**
+   * Takes back the OPEN of a channel. `false` if it is in a record: the peer sees it. So who opens and resets while the
+   * peer does not read leaves nothing behind that would pile up.
+   */
+  takeBackOpen(channel: number): boolean {
+    const at = this.#control.findIndex(frame => isFrameOf(frame, FRAME.OPEN, channel));
+    if (at >= 0) this.#control.splice(at, 1);
+    return at >= 0;
   }
 
   /** A frame that the peer has caused. Counted, because a peer that does not read could make them pile up. */

@@ -24,7 +24,7 @@ export interface RunningProcess {
   readonly stderr: AsyncIterable<Uint8Array>;
   /** Settles when the process itself has ended; others of its group may live on and hold the outputs. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
-  /** To every process of the group. Does nothing once the group is gone. */
+  /** To every process of the group. Does nothing once the process itself has ended: who sends it may be slow on purpose. */
   signal(name: Signal): void;
   /** Ends the group: HUP and TERM, and KILL for what is left after `graceMs`. Resolves when no process of it is left. */
   end(graceMs: number): Promise<void>;

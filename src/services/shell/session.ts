@@ -30,6 +30,8 @@ export class Session {
   #channel: Channel | undefined;
   #end: TerminalEnd | undefined;
   #isHungUp = false;
+  /** Its number has been sent. */
+  #isKnown = false;
   #timer: Timer | undefined;
 
   /** `onOver` is called once, when nothing of it is left and it cannot be returned to. */
@@ -60,22 +62,28 @@ export class Session {
     const former = this.#channel;
     this.#channel = channel;
     former?.reset(new LineError('REFUSED', 'the session is shown elsewhere now'));
-    this.#timer?.cancel();
+    if (!this.#isHungUp) this.#timer?.cancel();
     const hello: JsonObject = { t: 'session', id: this.id, received: this.#streams.receivedBytes() };
     // Nothing may come between the number that is told and the first byte that is taken, so this is not waited for.
-    channel.send(hello).catch(() => {});
+    const told = channel.send(hello).then(
+      () => true,
+      () => false,
+    );
     let error: LineError | undefined;
     let isLoss = false;
     try {
       error = await this.#streams.carry(channel, message => this.#obey(message));
       isLoss = error !== undefined && error.code !== 'CANCELLED';
+      // Nobody returns to what nobody was told of.
+      this.#isKnown ||= await told;
     } catch (thrown) {
       // Whoever breaks the protocol is not waited for.
       error = toLineError(thrown);
     }
     if (this.#channel === channel) {
       this.#channel = undefined;
-      if (isLoss) this.#timer = this.#clock.after(SHELL_AWAY_MS, () => this.hangUp());
+      if (isLoss && this.#isKnown && !this.#isHungUp)
+        this.#timer = this.#clock.after(SHELL_AWAY_MS, () => this.hangUp());
       else this.hangUp();
     }
     if (error !== undefined) throw error;

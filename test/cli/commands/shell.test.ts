@@ -19,6 +19,15 @@ beforeAll(async () => {
 });
 afterAll(() => served.stop());
 
+/** Whether it was still there. */
+function killIfAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
 const isInstalled = (name: string) => spawnSync('which', [name]).status === 0;
 
 describe('postern shell', () => {
@@ -45,6 +54,16 @@ describe('postern shell', () => {
     const terminal = await openShell(served);
     terminal.type('kill -KILL $$\r');
     expect(await terminal.ended).toMatchObject({ status: 137 });
+  });
+
+  it('that ignores HUP ends with a host that stops', async () => {
+    const other = await serveShell();
+    const terminal = await openShell(other);
+    terminal.type('trap "" HUP; echo pid $$; while :; do sleep 1; done\r');
+    const [, pid] = await terminal.until(/^pid (\d+)$/m);
+    onTestFinished(() => void killIfAlive(Number(pid)));
+    await other.stop();
+    expect(killIfAlive(Number(pid))).toBe(false);
   });
 
   it('knows ~~, ~? and ~. at the start of a line alone, and gives the terminal back', async () => {

@@ -50,6 +50,17 @@ describe.skipIf(process.platform === 'win32')('the service of terminals', () => 
     expect(await textOf(terminal.output)).toMatch(/^\w+\r\n$/);
   });
 
+  it('refuses a folder that is none, before anything starts', async () => {
+    const { client, audited } = await served();
+    const command = { argv: ['pwd'] };
+    const inFile = openShell(client, { ...REQUEST, command, cwd: process.execPath });
+    await expect(inFile).rejects.toMatchObject({ code: 'NOT_A_FILE' });
+    await expect(openShell(client, { ...REQUEST, command, cwd: '/nowhere' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    expect(audited.map(({ event }) => event)).toEqual(['refused', 'refused']);
+  });
+
   it('starts nothing that cannot be recorded', async () => {
     const audit = { record: () => Promise.reject(new LineError('NO_SPACE', 'the disk is full')) };
     const { client } = await served({ audit });

@@ -5,7 +5,15 @@ import { encodeFrame, FRAME } from '../../../src/protocol/channels/frame.ts';
 import { checkRecordHeader } from '../../../src/protocol/records/seal.ts';
 import { UnitReader } from '../../../src/protocol/records/unit-reader.ts';
 import { HostilePeer, Recorded, SETTINGS } from '../../support/endpoints.ts';
-import { dataFrame, openFrame, resetFrame, settingsFrame, TestMultiplexer } from '../../support/multiplexers.ts';
+import {
+  dataFrame,
+  json,
+  named,
+  openFrame,
+  resetFrame,
+  settingsFrame,
+  TestMultiplexer,
+} from '../../support/multiplexers.ts';
 
 const KiB = 1024;
 
@@ -153,6 +161,22 @@ describe('a peer that never reads', () => {
     expect(opened).toBeLessThan(20_000);
     side.take();
     expect(side.multiplexer.owedAnswerBytes).toBe(0);
+  });
+
+  it('R-A12 is owed nothing for channels that we open and reset meanwhile', () => {
+    const side = TestMultiplexer.ready();
+    const kept = side.multiplexer.open({ kind: 'kept' }, 'interactive');
+    for (let count = 0; count < 10_000; count += 1) {
+      const channel = side.multiplexer.open({ kind: 'x', why: 'x'.repeat(10_000) }, 'interactive');
+      side.multiplexer.message(channel, json({}));
+      side.multiplexer.reset(channel, new LineError('CANCELLED', ''));
+    }
+    const after = side.multiplexer.open({ kind: 'after' }, 'interactive');
+    expect(side.multiplexer.owedAnswerBytes).toBe(0);
+    expect(side.take().map(named)).toEqual([`OPEN ${kept.id}`, `OPEN ${after.id}`]);
+    // What it has seen it is told the end of.
+    side.multiplexer.reset(kept, new LineError('CANCELLED', ''));
+    expect(side.take().map(named)).toEqual([`RESET ${kept.id}`]);
   });
 
   it('leaves nothing behind for channels that it opens and resets', () => {

@@ -338,6 +338,58 @@ describe('windows', () => {
     expect(channel.receiveWindow.windowBytes).toBe(16 * MiB);
   });
 
+  it('R-A11 of channels that have stepped aside grow to 64 MiB together, those too that are closed and not read', () => {
+    const settings = { ...SETTINGS, creditBytes: 256 * KiB, laneCreditBytes: 16 * MiB, maxChannels: 64 };
+    const side = TestMultiplexer.ready({}, settings);
+    let nowMs = 0;
+    let unread = 0;
+    const receive = (id: number, byteLength: number): void => {
+      for (let left = byteLength; left > 0; left -= 64 * KiB) {
+        expect(side.receive(dataFrame(id, Math.min(left, 64 * KiB)))).toBeUndefined();
+      }
+    };
+    for (let id = 1; id < 48; id += 2) {
+      side.receive(openFrame(id));
+      const channel = side.channels.get(id)!;
+      side.multiplexer.stepAside(channel);
+      // Read at once, and so slow to answer a PING that every window looks too small.
+      for (let round = 0; round < 600; round += 1) {
+        receive(id, 64 * KiB);
+        nowMs += 1;
+        side.multiplexer.consumed(channel, 64 * KiB, { nowMs, roundTripMs: 10_000, memoryIsShort: false });
+      }
+      const { windowBytes } = channel.receiveWindow;
+      receive(id, windowBytes / 2);
+      unread += windowBytes / 2;
+      side.receive(endFrame(id, channel.dataBytesReceived));
+      side.multiplexer.end(channel);
+      side.take();
+    }
+    expect(unread).toBeGreaterThan(16 * MiB);
+    // A window that did not grow is the one that was announced.
+    expect(unread).toBeLessThanOrEqual(32 * MiB + 24 * 128 * KiB);
+  });
+
+  it('R-A11 of channels that have stepped aside make room for others once they are read', () => {
+    const settings = { ...SETTINGS, creditBytes: 256 * KiB, laneCreditBytes: 16 * MiB };
+    const side = TestMultiplexer.ready({}, settings);
+    let nowMs = 0;
+    for (let id = 1; id < 16; id += 2) {
+      side.receive(openFrame(id));
+      const channel = side.channels.get(id)!;
+      side.multiplexer.stepAside(channel);
+      for (let round = 0; round < 600; round += 1) {
+        side.receive(dataFrame(id, 64 * KiB));
+        nowMs += 1;
+        side.multiplexer.consumed(channel, 64 * KiB, { nowMs, roundTripMs: 10_000, memoryIsShort: false });
+      }
+      expect(channel.receiveWindow.windowBytes).toBe(16 * MiB);
+      side.receive(dataFrame(id, 64 * KiB));
+      side.receive(resetFrame(id));
+      side.multiplexer.released();
+    }
+  });
+
   it('stay as they are while the reader, not the window, sets the pace', () => {
     const side = TestMultiplexer.ready();
     side.receive(openFrame(1));

@@ -91,6 +91,31 @@ describe('an operator that does what it likes', () => {
     for (const channel of deaf) channel.reset();
   });
 
+  it('R-A11 opens reaches and resets them while the agent reads nothing: the server keeps none for it', async () => {
+    let seen = 0;
+    const agent = await machines.agent('web1', {
+      onChannel: async () => {
+        seen += 1;
+      },
+    });
+    const operator = await machines.operator();
+    const route = await operator.to('web1');
+    agent.transport.pause();
+    for (let round = 0; round < 32; round += 1) {
+      const channels = Array.from({ length: MAX_REACHES_PER_OPERATOR }, () =>
+        route.open('test.echo', { say: 'x'.repeat(10 * KiB) }),
+      );
+      await operator.line.ping();
+      for (const channel of channels) channel.reset();
+      await operator.line.ping();
+    }
+    agent.transport.resume();
+    await agent.line.ping();
+    // As many as fit into what waits in its socket, of 2,048.
+    expect(seen).toBeGreaterThan(0);
+    expect(seen).toBeLessThan(512);
+  });
+
   it('R-A11 has a bounded number of channels to one agent, and all operators together too', async () => {
     await machines.agent('web1', honest);
     const own: Channel[] = [];
@@ -364,6 +389,10 @@ describe('a server that does what it likes', () => {
     );
     reach.reset();
     await expect(server.open('agents.backed', back).read()).rejects.toEqual(code('FORBIDDEN'));
+    // One that was over before it had begun.
+    const never = routes.to(client, entry).open('test.echo', {}, { signal: AbortSignal.abort() });
+    await client.ping();
+    await expect(server.open('agents.backed', { ...back, reach: never.id }).read()).rejects.toEqual(code('FORBIDDEN'));
     expect(asked).toEqual(['test.asked']);
     client.abort(new LineError('CANCELLED', ''));
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LineError } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
 import {
@@ -200,6 +201,51 @@ describe('a session whose line was lost', () => {
     program.print('two');
     expect(Buffer.from((await again.read()) as Uint8Array).toString()).toBe('two');
     expect(program.signals).toEqual([]);
+  });
+});
+
+describe('a line that is lost while a terminal is started', () => {
+  it('leaves none behind that nobody can return to', async () => {
+    const scene = new ShellScene();
+    const at = await scene.connect();
+    const { terminals } = scene;
+    const start = terminals.start.bind(terminals);
+    terminals.start = async (request, asking) => {
+      at.break();
+      await at.line.closed;
+      // The other end has heard of it by the next turn.
+      await new Promise(resolve => setImmediate(resolve));
+      return start(request, asking);
+    };
+    await expect(opened(at)).rejects.toMatchObject({ code: 'TRUNCATED' });
+    await expect.poll(() => terminals.started.length).toBe(1);
+    await expect.poll(() => terminals.last.signals).toEqual(['SIGHUP']);
+    terminals.last.exit({ signal: 'SIGHUP' });
+    await scene.host.close();
+  });
+});
+
+describe('a host that stops while a terminal is started', () => {
+  it('ends that one as well, with KILL if it must', async () => {
+    const clock = new ManualClock();
+    const scene = new ShellScene({ clock });
+    const { terminals } = scene;
+    const start = terminals.start.bind(terminals);
+    let closing: Promise<void> | undefined;
+    terminals.start = async (request, asking) => {
+      closing = scene.host.close();
+      return start(request, asking);
+    };
+    const { line } = await scene.connect();
+    const opening = openShell(line, REQUEST).catch(() => {});
+    await expect.poll(() => closing !== undefined && terminals.started.length).toBe(1);
+    await opening;
+    expect(terminals.last.signals).toEqual(['SIGHUP']);
+    clock.advance(SHELL_KILL_GRACE_MS);
+    expect(terminals.last.signals).toEqual(['SIGHUP', 'SIGKILL']);
+    terminals.last.exit({ signal: 'SIGKILL' });
+    line.abort(new LineError('CANCELLED', ''));
+    await closing;
   });
 });
 
