@@ -110,5 +110,4 @@ const LASTING: ReadonlySet<string> = new Set([
   'USAGE',
   'ACCESS',
   'NO_SPACE',
-  'INTERNAL',
 ]);

@@ -36,8 +36,8 @@ export async function serveTerminals(directory: string, options: TerminalOptions
 
 export interface TerminalOptions {
   /**
-   * The commands that may run with `exec`, as for `serveCommands`. A shell can run everything, and in a terminal many
-   * commands give one: pagers, editors, whatever starts them.
+   * As for `serveCommands`: with such a list no command runs in a terminal, because in one many commands give a shell.
+   * `shell` is a permission of its own, and can run everything.
    */
   readonly only?: readonly string[] | undefined;
   /** The program of `shell`, an absolute path; default `$SHELL`, else the login shell of this user. */
@@ -80,7 +80,7 @@ class NodeTerminals implements Terminals {
     let running: RunningTerminal;
     const began = this.#clock.now();
     try {
-      permitted = (command === undefined ? this.#shells : this.#commands).permit(start);
+      permitted = (command === undefined ? this.#shells : this.#commands).permit(start, 'terminal');
       const folder = command === undefined ? await homeFolder() : await findFolder(this.#folder, cwd);
       await this.#recordStart({ ...about, event: 'start', request: start });
       running = await this.#runner.start(permitted, { folder, term: request.term, size: request.size });

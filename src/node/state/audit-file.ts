@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditEntry, AuditLog } from '../../services/exec/audit.ts';
@@ -14,6 +15,8 @@ import { fingerprint } from './public-key.ts';
 export class AuditFile implements AuditLog {
   readonly #file: PrivateFile;
   readonly #maxBytes: number;
+  /** Numbers of entries are counted anew by whoever records: with this they mean one start. */
+  readonly #run = randomBytes(4).toString('hex');
   /** Entries are written one after the other. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -23,7 +26,7 @@ export class AuditFile implements AuditLog {
   }
 
   record(entry: AuditEntry): Promise<void> {
-    const line = asciiJson({ time: new Date().toISOString(), ...auditFields(entry) });
+    const line = asciiJson({ time: new Date().toISOString(), run: this.#run, ...auditFields(entry) });
     const written = this.#writing.then(() => this.#write(line));
     // The next entry does not fail for this one's failure, which its own caller hears of.
     this.#writing = written.catch(() => {});
@@ -56,7 +59,7 @@ export function auditFields(entry: AuditEntry): AuditFields {
     case 'start':
       return { ...about, ...requestFields(entry.request) };
     case 'refused':
-      return { ...about, code: entry.code, reason: entry.reason, ...requestFields(entry.request) };
+      return { ...about, code: entry.code, reason: entry.reason, ...shortened(requestFields(entry.request)) };
     case 'end':
       return {
         ...about,
@@ -86,11 +89,25 @@ function requestFields(request: Extract<AuditEntry, { event: 'refused' }>['reque
   };
 }
 
+/** What has not run is told in brief: somebody who may run nothing shall not push older entries out by what he asks for. */
+function shortened(fields: AuditFields): AuditFields {
+  const short = Object.entries(fields).map(([name, value]) => {
+    if (typeof value === 'string') return [name, value.slice(0, MAX_REFUSED_TEXT)] as const;
+    if (!Array.isArray(value)) return [name, value] as const;
+    return [name, value.slice(0, MAX_REFUSED_WORDS).map((word: string) => word.slice(0, MAX_REFUSED_WORD))] as const;
+  });
+  const cut = Object.fromEntries(short);
+  return JSON.stringify(cut) === JSON.stringify(fields) ? fields : { ...cut, cut: true };
+}
+
 function asciiJson(value: unknown): string {
   return JSON.stringify(value).replace(NOT_PRINTABLE, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** By UTF-16 unit, as JSON escapes. */
 const NOT_PRINTABLE = /[^ -~]/g;
+const MAX_REFUSED_TEXT = 512;
+const MAX_REFUSED_WORDS = 8;
+const MAX_REFUSED_WORD = 64;
 const KEPT_FILES = 4;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;

@@ -7,8 +7,8 @@ import type { Command, StartRequest } from './messages.ts';
  *
  * Without a list every command may run, and whoever may run `env` could set any variable; those that turn one command into
  * another are refused all the same, for programs that pass on variables of others to a command of their own. With a list
- * (`only`) a login has exactly these commands: no shell, no folder of its choice, and of variables only those that say how
- * to print.
+ * (`only`) a login has exactly these commands: no shell, no terminal, no folder of its choice, and of variables only those
+ * that say how to print.
  */
 export class ExecPolicy {
   readonly #only: ReadonlySet<string> | undefined;
@@ -23,9 +23,13 @@ export class ExecPolicy {
     this.#environment = only === undefined ? child : withOwnPath(child, isWindows);
   }
 
-  /** Throws `FORBIDDEN` for what may not be started. */
-  permit(request: StartRequest): PermittedStart {
-    if (this.#only !== undefined) checkOnly(request, this.#only);
+  /** Throws `FORBIDDEN` for what may not be started, with pipes or in a terminal. */
+  permit(request: StartRequest, on: 'pipes' | 'terminal' = 'pipes'): PermittedStart {
+    if (this.#only !== undefined) {
+      // A pager, an editor, whatever starts one of them: in a terminal half of all commands can be talked into a shell.
+      if (on === 'terminal') throw forbidden('only some commands may be run here, and none in a terminal');
+      checkOnly(request, this.#only);
+    }
     for (const [name, value] of Object.entries(request.env ?? {})) {
       if (changesWhatRuns(name)) throw forbidden(`the variable ${name} may not be set`);
       if (this.#only !== undefined && !isPlain(name, value)) {

@@ -1,7 +1,7 @@
 import type { LineError } from '../../errors.ts';
 
 /**
- * The port through which terminals come: node/exec/terminal-runner.ts on Node, behind the policy (node/exec/terminals.ts).
+ * The port through which terminals come: node/exec/terminal-runner.ts on Node, behind the policy (node/exec/terminal-service.ts).
  */
 export interface Terminals {
   /**

@@ -96,13 +96,14 @@ describe('shell --on', () => {
 });
 
 describe('exec -t --on', () => {
-  it('runs a command of the agent in this terminal, as far as --only goes', async () => {
-    await dialIn('only', ['--allow', 'exec', '--only', 'tty']);
-    const tty = new InTerminal(served.client, ['exec', '-t', served.url, '--on', 'only', '--', 'tty']);
+  it('runs a command of the agent in this terminal, and none beside a list of commands', async () => {
+    await dialIn('any', ['--allow', 'exec']);
+    const tty = new InTerminal(served.client, ['exec', '-t', served.url, '--on', 'any', '--', 'tty']);
     expect(await tty.ended).toMatchObject({ status: 0 });
     expect(tty.screen()).toMatch(/^\/dev\//);
-    const other = new InTerminal(served.client, ['exec', '-t', served.url, '--on', 'only', '--', 'id']);
-    expect(await other.ended).toMatchObject({ status: 7 });
+    await dialIn('only', ['--allow', 'exec', '--only', 'tty']);
+    const listed = new InTerminal(served.client, ['exec', '-t', served.url, '--on', 'only', '--', 'tty']);
+    expect(await listed.ended).toMatchObject({ status: 7 });
   });
 });
 

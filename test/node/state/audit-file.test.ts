@@ -59,6 +59,7 @@ describe('the audit file', () => {
     expect(lines).toEqual([
       {
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        run: expect.stringMatching(/^[0-9a-f]{8}$/),
         event: 'start',
         kind: 'exec.run',
         id: 1,
@@ -81,6 +82,18 @@ describe('the audit file', () => {
       }),
       expect.objectContaining({ event: 'refused', id: 2, code: 'FORBIDDEN', reason: 'no' }),
     ]);
+  });
+
+  it('tells in brief what was refused, and what has started in full', async () => {
+    const audit = new AuditFile(folders);
+    const long = Array.from({ length: 100 }, () => '\u4e2d'.repeat(500));
+    await audit.record(start(1, long));
+    const request = { command: { argv: long }, env: Object.fromEntries(long.map((_, at) => [`N${at}`, ''])) };
+    await audit.record({ event: 'refused', id: 2, kind: 'exec.run', asker, request, code: 'FORBIDDEN', reason: 'no' });
+    const [started, refused] = (await text()).trimEnd().split('\n');
+    expect(JSON.parse(started!)).toMatchObject({ argv: long });
+    expect(JSON.parse(refused!)).toMatchObject({ cut: true, code: 'FORBIDDEN', reason: 'no' });
+    expect(refused!.length).toBeLessThan(10_000);
   });
 
   it('is ASCII, whatever was asked for, and no field ends a line (R-X2)', async () => {
