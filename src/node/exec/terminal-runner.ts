@@ -158,8 +158,10 @@ class PtyTerminal implements RunningTerminal {
         process.kill(target, name);
         return;
       } catch (thrown) {
-        // EPERM: it has become another user, who is out of our reach.
-        if (codeOf(thrown) !== 'ESRCH' && codeOf(thrown) !== 'EPERM') throw thrown;
+        const code = codeOf(thrown);
+        if (code !== 'ESRCH' && code !== 'EPERM') throw thrown;
+        // It has become another user, as `sudo` does, and is out of our reach; but the system hangs up whoever loses his terminal.
+        if (code === 'EPERM' && name === 'SIGKILL') this.#socket.destroy();
       }
     }
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RunningTerminal, TerminalRunner } from '../../../src/node/exec/terminal-runner.ts';
 import { ExecPolicy } from '../../../src/services/exec/policy.ts';
 import type { TerminalCommand } from '../../../src/services/shell/terminal.ts';
@@ -34,6 +34,19 @@ describe.skipIf(process.platform === 'win32')('a terminal', () => {
     terminal.signal('SIGKILL');
     await readAll(terminal);
     expect(await terminal.ended).toEqual({ signal: 'SIGKILL' });
+  });
+
+  it('takes the terminal from a process that has become another user, as sudo does', async () => {
+    const terminal = await start({ shell: 'echo here; exec cat' });
+    expect(Buffer.from((await terminal.read())!).toString()).toMatch(/here/);
+    const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error('not yours'), { code: 'EPERM' });
+    });
+    terminal.signal('SIGHUP');
+    terminal.signal('SIGKILL');
+    kill.mockRestore();
+    // By the system, which asks nobody.
+    expect(await terminal.ended).toEqual({ signal: 'SIGHUP' });
   });
 
   it('has the process wait for a slow reader, and keeps what it wrote last', async () => {
