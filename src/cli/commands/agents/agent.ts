@@ -39,7 +39,9 @@ export async function agent(context: CommandContext, text: string, options: Agen
   const name = agentName(options.name ?? ownName());
   const allow = parseAllow(options);
   const log = new AgentLog(context);
+  context.hint = '--dir names a folder of this machine';
   const opened = await openServices(allow, options, log);
+  context.hint = undefined;
   const stop = new AbortController();
   const passphrase = await passphraseFor(context, place, options);
   announce(context, log, name, { ...options, allow });

@@ -50,7 +50,9 @@ export async function execOnMany(
   const outcomes = await withLine(context, place, { ...dialling, sharesLine: true }, async connected => {
     requirePermission(connected, 'agents', 'reach machines there');
     const { line } = connected;
+    context.hint = 'postern agents HOST shows who is there';
     const { found, missing } = choose(await listAgents(line, { signal: context.signal }), options);
+    context.hint = undefined;
     const output = makeOutput(context, options);
     const routes = makeAgentRoutes();
     const done: Outcome[] = missing.map(name => ({ name, error: notThere(name) }));
@@ -82,7 +84,7 @@ function choose(
     (pattern, at) => !/[*?]/.test(pattern) && !agents.some(({ name }) => matchers[at]!(name)),
   );
   if (found.length === 0 && missing.length === 0)
-    throw new LineError('UNREACHABLE', 'no machine of such a name is there');
+    throw new LineError('UNREACHABLE', all === true ? 'no machine is there now' : 'no machine of such a name is there');
   return { found, missing: [...new Set(missing)] };
 }
 
