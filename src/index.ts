@@ -18,6 +18,7 @@ export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEven
 export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
 export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
 export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
+export type { Command } from './services/command.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {
   type ExecOptions,
@@ -29,7 +30,7 @@ export {
   startRemote,
 } from './services/exec/caller.ts';
 export { ExecHost, type ExecHostOptions } from './services/exec/host.ts';
-export { type Command, type ProcessEnd, SIGNALS, type Signal, type StartRequest } from './services/exec/messages.ts';
+export { type ProcessEnd, SIGNALS, type Signal, type StartRequest } from './services/exec/messages.ts';
 export {
   childEnvironment,
   type Environment,
@@ -107,7 +108,6 @@ export {
   type AskingPeer,
   passedVariables,
   type Terminal,
-  type TerminalCommand,
   type TerminalEnd,
   type TerminalRequest,
   type TerminalSignal,

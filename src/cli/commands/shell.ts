@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type Command,
   type ConnectedLine,
   isLineLost,
   LineError,
@@ -9,7 +10,6 @@ import {
   type RemoteTerminal,
   type Route,
   SHELL_AWAY_MS,
-  type TerminalCommand,
   type TerminalEnd,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
@@ -31,7 +31,7 @@ export async function shell(context: CommandContext, text: string, options: Reac
 
 /** What shall run: a command with its variables and folder, or the login shell. */
 export interface TerminalWork {
-  readonly command?: TerminalCommand | undefined;
+  readonly command?: Command | undefined;
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
 }

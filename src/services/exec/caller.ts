@@ -4,8 +4,8 @@ import type { Channel } from '../../line/channel.ts';
 import type { Route } from '../../line/route.ts';
 import { type JsonObject, readInteger, readText } from '../../protocol/bytes/json.ts';
 import { EXEC_BULK_AFTER_BYTES, EXEC_STDIN_WINDOW_BYTES, MAX_MESSAGE_BYTES } from '../../protocol/limits.ts';
+import type { Command } from '../command.ts';
 import {
-  type Command,
   decodeExit,
   decodeOutputName,
   decodeRun,

@@ -1,18 +1,11 @@
 import { LineError } from '../../errors.ts';
-import { hasField, type JsonObject, readFlag, readInteger, readList, readText } from '../../protocol/bytes/json.ts';
-import {
-  MAX_EXEC_ARGUMENTS,
-  MAX_EXEC_TIMEOUT_MS,
-  MAX_EXEC_VARIABLES,
-  MAX_MESSAGE_BYTES,
-} from '../../protocol/limits.ts';
+import { hasField, type JsonObject, readFlag, readInteger, readText } from '../../protocol/bytes/json.ts';
+import { MAX_EXEC_TIMEOUT_MS } from '../../protocol/limits.ts';
+import { type Command, decodeCommand, decodeEnd, decodeVariables, encodeVariables, readCText } from '../command.ts';
 
 /** The messages of the exec service (docs/protocol/4-services.md §2). Everything read here is untrusted. */
 
 export const EXEC_KIND = 'exec.run';
-
-/** What to run: a program with its arguments, no shell between; or a line for the host's shell. */
-export type Command = { readonly argv: readonly string[] } | { readonly shell: string };
 
 /** What the asking side wants to be started. Checked for form alone: whether it may is for the policy. */
 export interface StartRequest {
@@ -59,7 +52,7 @@ export function encodeRun(request: StartRequest): JsonObject {
     t: 'run',
     ...('argv' in command ? { argv: command.argv } : { shell: command.shell }),
     ...(cwd === undefined ? {} : { cwd }),
-    ...(env === undefined ? {} : { env: Object.entries(env).map(([name, value]) => ({ name, value })) }),
+    ...(env === undefined ? {} : { env: encodeVariables(env) }),
     ...(timeoutMs === undefined ? {} : { timeout_ms: timeoutMs }),
     ...(detach === true ? { detach } : {}),
   };
@@ -71,7 +64,7 @@ export function decodeRun(message: JsonObject): StartRequest {
   return {
     command: decodeCommand(message),
     ...(hasField(message, 'cwd') ? { cwd: readCText(message, 'cwd') } : {}),
-    ...(hasField(message, 'env') ? { env: decodeEnvironment(message) } : {}),
+    ...(hasField(message, 'env') ? { env: decodeVariables(message) } : {}),
     ...(hasField(message, 'timeout_ms')
       ? { timeoutMs: readInteger(message, 'timeout_ms', 1, MAX_EXEC_TIMEOUT_MS) }
       : {}),
@@ -88,11 +81,7 @@ export function encodeExit(end: ProcessEnd): JsonObject {
 }
 
 export function decodeExit(message: JsonObject): ProcessEnd {
-  const timedOut = readFlag(message, 'timed_out');
-  if (!hasField(message, 'signal')) return { status: readInteger(message, 'status', 0, MAX_STATUS), timedOut };
-  const signal = readText(message, 'signal', 16);
-  if (!SIGNAL_NAME.test(signal)) throw new LineError('MALFORMED', 'an end by what is no signal');
-  return { signal, timedOut };
+  return { ...decodeEnd(message), timedOut: readFlag(message, 'timed_out') };
 }
 
 /** One of `SIGNALS`, or `MALFORMED`. */
@@ -108,43 +97,3 @@ export function decodeOutputName(message: JsonObject): OutputName {
   if (name !== 'stdout' && name !== 'stderr') throw new LineError('MALFORMED', 'an output that there is not');
   return name;
 }
-
-function decodeCommand(message: JsonObject): Command {
-  if (hasField(message, 'argv') === hasField(message, 'shell')) {
-    throw new LineError('MALFORMED', 'a command is either a list of arguments or a line for the shell');
-  }
-  if (hasField(message, 'shell')) return { shell: readCText(message, 'shell') };
-  const argv = readList(message, 'argv', MAX_EXEC_ARGUMENTS).map(argument => asCText(argument, 'argv'));
-  if (argv[0] === undefined || argv[0] === '') throw new LineError('MALFORMED', 'a command without a name');
-  return { argv };
-}
-
-function decodeEnvironment(message: JsonObject): Readonly<Record<string, string>> {
-  // No prototype: a variable may be called as the peer likes.
-  const env = Object.create(null) as Record<string, string>;
-  for (const entry of readList(message, 'env', MAX_EXEC_VARIABLES)) {
-    if (typeof entry !== 'object' || entry === null) throw new LineError('MALFORMED', 'a variable is not an object');
-    const name = readText(entry as JsonObject, 'name', MAX_VARIABLE_NAME);
-    if (!VARIABLE_NAME.test(name)) throw new LineError('MALFORMED', 'a name that no variable has');
-    env[name] = readCText(entry as JsonObject, 'value');
-  }
-  return env;
-}
-
-function readCText(message: JsonObject, key: string): string {
-  return asCText(readText(message, key, MAX_MESSAGE_BYTES), key);
-}
-
-/** What the system ends at the first NUL may not hold one: what was judged and what runs must be the same. */
-function asCText(value: unknown, key: string): string {
-  if (typeof value !== 'string' || !value.isWellFormed() || value.includes('\0')) {
-    throw new LineError('MALFORMED', `the field ${key} is no text without NUL`);
-  }
-  return value;
-}
-
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const MAX_VARIABLE_NAME = 256;
-const SIGNAL_NAME = /^SIG[A-Z0-9]{1,12}$/;
-/** Windows has 32 bits of it. */
-const MAX_STATUS = 0xffff_ffff;

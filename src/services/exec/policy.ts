@@ -1,5 +1,6 @@
 import { LineError } from '../../errors.ts';
-import type { Command, StartRequest } from './messages.ts';
+import type { Command } from '../command.ts';
+import type { StartRequest } from './messages.ts';
 
 /**
  * The one place that decides whether a process starts for a peer, and with which environment. It is pure: what it knows of

@@ -6,16 +6,8 @@ import { isLineLost } from '../../line/lost.ts';
 import type { Route } from '../../line/route.ts';
 import type { JsonObject } from '../../protocol/bytes/json.ts';
 import { SHELL_INPUT_WINDOW_BYTES, SHELL_OUTPUT_WINDOW_BYTES } from '../../protocol/limits.ts';
-import {
-  attachKind,
-  COMMAND_KIND,
-  decodeEnd,
-  decodeSession,
-  encodeStart,
-  messageType,
-  notDue,
-  SHELL_KIND,
-} from './messages.ts';
+import { decodeEnd } from '../command.ts';
+import { attachKind, COMMAND_KIND, decodeSession, encodeStart, messageType, notDue, SHELL_KIND } from './messages.ts';
 import { ResumableStream } from './resumable-stream.ts';
 import type { TerminalEnd, TerminalRequest, TerminalSignal, TerminalSize } from './terminal.ts';
 

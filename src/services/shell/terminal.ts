@@ -1,4 +1,5 @@
 import type { LineError } from '../../errors.ts';
+import type { Command } from '../command.ts';
 
 /**
  * The port through which terminals come: node/exec/terminal-runner.ts on Node, behind the policy (node/exec/terminal-service.ts).
@@ -43,12 +44,10 @@ export interface TerminalRequest {
    */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** A command and its arguments, or a line for the user's shell; absent is the user's login shell. */
-  readonly command?: TerminalCommand | undefined;
+  readonly command?: Command | undefined;
   /** Where a command starts: absolute, or relative to the served folder, which is the default. A shell starts at home. */
   readonly cwd?: string | undefined;
 }
-
-export type TerminalCommand = { readonly argv: readonly string[] } | { readonly shell: string };
 
 export interface TerminalSize {
   readonly columns: number;

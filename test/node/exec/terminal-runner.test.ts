@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RunningTerminal, TerminalRunner } from '../../../src/node/exec/terminal-runner.ts';
+import type { Command } from '../../../src/services/command.ts';
 import { ExecPolicy } from '../../../src/services/exec/policy.ts';
-import type { TerminalCommand } from '../../../src/services/shell/terminal.ts';
 
 const policy = new ExecPolicy({ environment: { PATH: process.env['PATH'], POSTERN_PASSWORD: 'secret' } });
 
-async function start(command: TerminalCommand): Promise<RunningTerminal> {
+async function start(command: Command): Promise<RunningTerminal> {
   const place = { folder: tmpdir(), term: 'xterm-256color', size: { columns: 80, rows: 24 } };
   const terminal = await new TerminalRunner().start(policy.permit({ command }), place);
   onTestFinished(() => terminal.signal('SIGKILL'));
