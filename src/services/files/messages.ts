@@ -35,6 +35,15 @@ export function decodePath(message: JsonObject, key = 'path'): string {
   return decodeName(decodeBase64url(readText(message, `${key}b`, 2 * MAX_PATH_LENGTH)));
 }
 
+/** In a list a path is its text, or `{"pathb":…}` where it is none. */
+export function encodeListedPath(path: string): string | JsonObject {
+  return path.isWellFormed() ? path : encodePath(path);
+}
+
+export function decodeListedPath(value: unknown): string {
+  return decodePath(typeof value === 'string' ? { path: value } : asObject(value));
+}
+
 /** The path of a request, checked: the wire has one form of path on every platform; the store knows what its disk cannot hold. */
 export function requestedPath(request: JsonObject, key = 'path'): string {
   const path = decodePath(request, key);

@@ -587,6 +587,10 @@ describe('what a host can read of its client', () => {
 });
 
 describe('a hostile host', () => {
+  const unchanged = (paths: readonly unknown[], sizes: readonly unknown[]) => ({
+    t: 'events',
+    events: [{ type: 'unchanged', paths, sizes }],
+  });
   test.each<[string, readonly Record<string, unknown>[], LineError['code']]>([
     ['an unknown message', [{ t: 'x' }], 'PROTOCOL'],
     ['an unknown event', [{ t: 'events', events: [{ type: 'x', path: '' }] }], 'MALFORMED'],
@@ -598,6 +602,12 @@ describe('a hostile host', () => {
       [{ t: 'events', events: [{ type: 'finished', path: 'x', size: 1, outcome: 'x' }] }],
       'MALFORMED',
     ],
+    ['fewer sizes than files', [unchanged(['x', 'y'], [1])], 'MALFORMED'],
+    ['more sizes than files', [unchanged(['x'], [1, 1])], 'MALFORMED'],
+    ['a negative size', [unchanged(['x'], [-1])], 'MALFORMED'],
+    ['a size that is no number', [unchanged(['x'], ['1'])], 'MALFORMED'],
+    ['a file that is no path', [unchanged([1], [1])], 'MALFORMED'],
+    ['more files than an event may have', [unchanged(Array(1025).fill('x'), Array(1025).fill(1))], 'MALFORMED'],
     ['a summary of no numbers', [{ t: 'summary', received: 'x' }], 'MALFORMED'],
     [
       'a negative summary',

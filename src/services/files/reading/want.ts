@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
-import { asObject, decodePath, encodePath } from '../messages.ts';
+import { decodeListedPath, decodePath, encodeListedPath, encodePath } from '../messages.ts';
 
 /** What is asked for in `files.get` (docs/protocol/4-services.md §1). */
 export interface Want {
@@ -51,15 +51,6 @@ export function decodeWants(message: JsonObject): Wants {
 
 export function isWhole({ offset, length }: Want): boolean {
   return offset === 0 && length === undefined;
-}
-
-/** In a list a path is its text, or `{"pathb":…}` where it is none. */
-function encodeListedPath(path: string): string | JsonObject {
-  return path.isWellFormed() ? path : encodePath(path);
-}
-
-function decodeListedPath(value: unknown): string {
-  return decodePath(typeof value === 'string' ? { path: value } : asObject(value));
 }
 
 /** Fixed by the protocol: wants of one message. */

@@ -6,8 +6,10 @@ import { Batch } from '../batch.ts';
 import {
   asObject,
   decodeFailure,
+  decodeListedPath,
   decodePath,
   encodeFailure,
+  encodeListedPath,
   encodePath,
   entryWeight,
   FAILURE_WEIGHT,
@@ -25,11 +27,16 @@ export type TransferEvent =
   /** Bytes that need not come: an earlier session left them, or the version that is replaced has them. */
   | { readonly type: 'kept'; readonly path: string; readonly bytes: number }
   | { readonly type: 'finished'; readonly path: string; readonly size: number; readonly outcome: Outcome }
-  /** `found` and `finished` in one: a glance showed a file of the same size, time and mode. Counts as identical. */
-  | { readonly type: 'unchanged'; readonly path: string; readonly size: number }
+  /** `found` and `finished` in one, of many: a glance showed files of the same size, time and mode. They count as identical. */
+  | { readonly type: 'unchanged'; readonly files: readonly UnchangedFile[] }
   | { readonly type: 'failed'; readonly path: string; readonly error: LineError }
   /** Everything has been found: the totals are final. */
   | { readonly type: 'counted' };
+
+export interface UnchangedFile {
+  readonly path: string;
+  readonly size: number;
+}
 
 export type Outcome = 'received' | 'identical' | 'skipped';
 
@@ -49,9 +56,10 @@ export class EventTeller {
 
   /** Resolves when more is welcome. Whoever made the channel hears of its failure; here nothing is thrown. */
   tell(event: TransferEvent): Promise<void> {
-    const weight = event.type === 'counted' ? 0 : entryWeight(event);
-    const sending = this.#batch.add(encodeEvent(event), weight + (event.type === 'failed' ? FAILURE_WEIGHT : 0));
-    if (sending !== undefined) this.#after(sending);
+    for (const part of inParts(event)) {
+      const sending = this.#batch.add(encodeEvent(part), weightOf(part));
+      if (sending !== undefined) this.#after(sending);
+    }
     if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;
       systemClock.soon(() => {
@@ -75,15 +83,50 @@ export class EventTeller {
   }
 }
 
+/** An event of many files may be more than a message holds. */
+function inParts(event: TransferEvent): readonly TransferEvent[] {
+  if (event.type !== 'unchanged') return [event];
+  const parts: TransferEvent[] = [];
+  let files: UnchangedFile[] = [];
+  let weight = 0;
+  for (const file of event.files) {
+    files.push(file);
+    weight += entryWeight(file);
+    if (weight < MAX_PART_WEIGHT && files.length < MAX_UNCHANGED_PER_EVENT) continue;
+    parts.push({ type: 'unchanged', files });
+    files = [];
+    weight = 0;
+  }
+  if (files.length > 0) parts.push({ type: 'unchanged', files });
+  return parts;
+}
+
+/** Upper bound of its size as JSON. */
+function weightOf(event: TransferEvent): number {
+  switch (event.type) {
+    case 'counted':
+      return 32;
+    case 'unchanged':
+      return event.files.reduce((weight, file) => weight + entryWeight(file), 0);
+    case 'failed':
+      return entryWeight(event) + FAILURE_WEIGHT;
+    default:
+      return entryWeight(event);
+  }
+}
+
 /** What happens at the host while it receives an offer. */
 function encodeEvent(event: TransferEvent): JsonObject {
   const { type } = event;
   if (type === 'counted') return { type };
+  if (type === 'unchanged') {
+    const { files } = event;
+    return { type, paths: files.map(({ path }) => encodeListedPath(path)), sizes: files.map(({ size }) => size) };
+  }
   const common = { type, ...encodePath(event.path) };
   switch (type) {
     case 'found':
     case 'started':
-    case 'unchanged':
       return { ...common, size: event.size };
     case 'progress':
     case 'kept':
@@ -103,11 +146,11 @@ export function decodeEvents(message: JsonObject): readonly TransferEvent[] {
 function decodeEvent(message: JsonObject): TransferEvent {
   const type = readText(message, 'type', 16);
   if (type === 'counted') return { type };
+  if (type === 'unchanged') return { type, files: decodeUnchanged(message) };
   const path = decodePath(message);
   switch (type) {
     case 'found':
     case 'started':
-    case 'unchanged':
       return { type, path, size: readInteger(message, 'size') };
     case 'progress':
     case 'kept':
@@ -126,4 +169,20 @@ function decodeEvent(message: JsonObject): TransferEvent {
   }
 }
 
+function decodeUnchanged(message: JsonObject): readonly UnchangedFile[] {
+  const paths = readList(message, 'paths', MAX_UNCHANGED_PER_EVENT);
+  const sizes = readList(message, 'sizes', MAX_UNCHANGED_PER_EVENT);
+  if (paths.length !== sizes.length) throw new LineError('MALFORMED', 'files without sizes, or sizes without files');
+  return paths.map((path, at) => ({ path: decodeListedPath(path), size: asCount(sizes[at]) }));
+}
+
+function asCount(value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new LineError('MALFORMED', 'a size that is none');
+  return value as number;
+}
+
 const MAX_EVENTS_PER_MESSAGE = 10_000;
+/** Fixed by the protocol. */
+const MAX_UNCHANGED_PER_EVENT = 1024;
+/** Of a message three such parts fit, so that little room is left over. */
+const MAX_PART_WEIGHT = 20_000;

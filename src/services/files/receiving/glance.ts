@@ -1,5 +1,7 @@
 import type { Entry, Problem } from '../entry.ts';
 import type { ReceiveStore } from '../store.ts';
+import type { UnchangedFile } from './events.ts';
+import { join } from './steps.ts';
 
 type Listed = readonly (Entry | Problem)[];
 
@@ -9,13 +11,16 @@ type Listed = readonly (Entry | Problem)[];
  */
 export class Glance {
   readonly #store: ReceiveStore;
+  readonly #isWanted: (file: Entry) => boolean;
   /** Of items before `#until` of the batch it is known whether they are unchanged. */
   #batch: Listed = [];
   #until = 0;
   readonly #unchanged = new Set<number>();
 
-  constructor(store: ReceiveStore) {
+  /** Of files that are not wanted nothing is said. */
+  constructor(store: ReceiveStore, isWanted: (file: Entry) => boolean) {
     this.#store = store;
+    this.#isWanted = isWanted;
   }
 
   /** Whether `isUnchanged` knows of this item, or `look` would have to look. */
@@ -23,13 +28,16 @@ export class Glance {
     return batch === this.#batch && at < this.#until;
   }
 
-  /** Whether the item, seen before, is a file that is there with the same size, time and mode. */
+  /** Whether `look` has told of the item, seen before. */
   isUnchanged(at: number): boolean {
     return this.#unchanged.has(at);
   }
 
-  /** Looks at all files from `batch[at]` on that lie directly in `folder`, up to the first item that is no such file. */
-  async look(batch: Listed, at: number, folder: { readonly path: string; readonly to: string }): Promise<void> {
+  /**
+   * Looks at all files from `batch[at]` on that lie directly in `folder`, up to the first item that is no such file. Tells
+   * which of them are there with the same size, time and mode, by their paths in the store.
+   */
+  async look(batch: Listed, at: number, folder: PlacedFolder): Promise<readonly UnchangedFile[]> {
     if (batch !== this.#batch) this.#unchanged.clear();
     this.#batch = batch;
     const prefix = folder.path === '' ? '' : `${folder.path}/`;
@@ -44,10 +52,21 @@ export class Glance {
     }
     this.#until = at + Math.max(1, files.length);
     const there = await this.#store.statIn?.(folder.to, names);
+    const unchanged: UnchangedFile[] = [];
     for (let index = 0; index < files.length; index += 1) {
-      if (isSame(files[index]!, there?.[index])) this.#unchanged.add(at + index);
+      const file = files[index]!;
+      if (!isSame(file, there?.[index]) || !this.#isWanted(file)) continue;
+      this.#unchanged.add(at + index);
+      unchanged.push({ path: join(folder.to, names[index]!), size: file.size });
     }
+    return unchanged;
   }
+}
+
+/** A folder by its path in the listing and in the store. */
+export interface PlacedFolder {
+  readonly path: string;
+  readonly to: string;
 }
 
 function isSame(file: Entry, there: Entry | undefined): boolean {

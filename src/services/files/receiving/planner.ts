@@ -80,7 +80,8 @@ export class Planner {
     const { from, to } = this.#request;
     const open: OpenFolder[] = [];
     open.push(to === '' ? { path: '', to, entry: undefined, isNew: false } : await this.#makeFolder('', to, root));
-    const glance = this.#options.checksum === true ? undefined : new Glance(this.#store);
+    const isWanted = (item: Entry): boolean => !isLeftOut(this.#options.exclude, item) && this.#isAccepted(item);
+    const glance = this.#options.checksum === true ? undefined : new Glance(this.#store, isWanted);
     const followLinks = this.#options.copyLinks === true;
     for await (const batch of this.#files.list(from, { recursive: true, followLinks, signal: this.#signal })) {
       // Of ten thousand files that have not changed none is waited for: most of what is done here for each costs less than
@@ -97,11 +98,9 @@ export class Planner {
         }
         const folder = open.at(-1)!;
         const target = join(to, item.path);
-        const isGlanced = glance !== undefined && !folder.isNew && !('error' in item) && item.type === 'file';
-        if (isGlanced && !glance.hasSeen(batch, at)) await glance.look(batch, at, folder);
-        if (isGlanced && glance.isUnchanged(at) && this.#isAccepted(item)) {
-          this.#tally.unchanged(target, item.size);
-          continue;
+        if (glance !== undefined && !folder.isNew && !('error' in item) && item.type === 'file') {
+          if (!glance.hasSeen(batch, at)) this.#tally.unchanged(await glance.look(batch, at, folder));
+          if (glance.isUnchanged(at)) continue;
         }
         await this.#attempt(target, async () => {
           if ('error' in item || item.type !== 'folder') {

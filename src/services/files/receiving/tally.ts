@@ -1,6 +1,6 @@
 import { toLineError } from '../../../line/abort.ts';
 import type { DownloadSummary } from './download.ts';
-import type { Outcome, TransferEvent } from './events.ts';
+import type { Outcome, TransferEvent, UnchangedFile } from './events.ts';
 
 /** What a download has come to, and who is told of it. */
 export class Tally {
@@ -8,6 +8,8 @@ export class Tally {
   readonly #counts = { received: 0, identical: 0, skipped: 0, failed: 0, bytes: 0 };
   /** Files that are there through this transfer; beyond the bound, old partials of further ones stay where they are. */
   readonly #completed = new Set<string>();
+  /** Of them those that have come since a partial was met, which happens in few transfers. */
+  #latest: string[] = [];
   #told: Promise<void> | undefined;
 
   constructor(onEvent: ((event: TransferEvent) => void | Promise<void>) | undefined) {
@@ -44,10 +46,11 @@ export class Tally {
     this.tell({ type: 'finished', path, size, outcome });
   }
 
-  /** A file that needed no more than a glance. */
-  unchanged(path: string, size: number): void {
-    this.#count('identical', path);
-    this.tell({ type: 'unchanged', path, size });
+  /** Files that needed no more than a glance. */
+  unchanged(files: readonly UnchangedFile[]): void {
+    if (files.length === 0) return;
+    for (const { path } of files) this.#count('identical', path);
+    this.tell({ type: 'unchanged', files });
   }
 
   fail(path: string, thrown: unknown): void {
@@ -56,12 +59,15 @@ export class Tally {
   }
 
   hasCompleted(path: string): boolean {
+    for (const completed of this.#latest) this.#completed.add(completed);
+    this.#latest = [];
     return this.#completed.has(path);
   }
 
   #count(outcome: Outcome, path: string): void {
     this.#counts[outcome] += 1;
-    if (outcome !== 'skipped' && this.#completed.size < MAX_COMPLETED_REMEMBERED) this.#completed.add(path);
+    if (outcome === 'skipped') return;
+    if (this.#completed.size + this.#latest.length < MAX_COMPLETED_REMEMBERED) this.#latest.push(path);
   }
 }
 

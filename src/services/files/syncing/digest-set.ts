@@ -12,6 +12,10 @@ export class DigestSet {
     this.#words = new Uint32Array(FIRST_PLACES * wordsPerDigest);
   }
 
+  get size(): number {
+    return this.#count;
+  }
+
   add(digest: ArrayLike<number>): void {
     if (2 * (this.#count + 1) * this.#width > this.#words.length) this.#grow();
     if (this.#put(digest)) this.#count += 1;

@@ -1,4 +1,4 @@
-import { keepHeapSmall, type LineError, PathSet, type TransferEvent } from '../../../../node/index.ts';
+import { keepHeapSmall, type LineError, type Outcome, PathSet, type TransferEvent } from '../../../../node/index.ts';
 import type { CommandContext } from '../../../context.ts';
 import { type ExitStatus, exitStatusOf } from '../../../exit-status.ts';
 import { explainError, explainItem } from '../../../failure.ts';
@@ -143,10 +143,14 @@ export class TransferReport {
     switch (event.type) {
       case 'found':
         this.#findOne(event);
+        this.#showTotal();
         return;
       case 'unchanged':
-        this.#findOne(event);
-        this.#finished({ ...event, outcome: 'identical' });
+        for (const file of event.files) {
+          this.#findOne(file);
+          this.#finished(file, 'identical');
+        }
+        this.#showTotal();
         return;
       case 'started':
         this.begin(event.path, event.size);
@@ -163,7 +167,7 @@ export class TransferReport {
         else this.#found = { path: event.path, bytes: event.bytes };
         return;
       case 'finished':
-        this.#finished(event);
+        this.#finished(event, event.outcome);
         return;
       case 'failed':
         if (LOST_UNDER_WAY.has(event.error.code)) this.#lost = event.error;
@@ -253,19 +257,19 @@ export class TransferReport {
     return [name, formatSize(bytes), '100 %', ['done', 'verified', ...others].join(', ')].join('  ');
   }
 
-  #findOne({ path, size }: { readonly path: string; readonly size: number }): void {
+  #findOne({ path, size }: FoundFile): void {
     if (this.mayRename) this.#now.found.add(path);
     if (this.#total.isFinal) return;
     this.#total.bytes += size;
     this.#total.items += 1;
     if (this.#total.items === MANY_ITEMS) keepHeapSmall();
-    this.#showTotal();
   }
 
-  #finished({ path, size, outcome }: Finished): void {
+  #finished({ path, size }: FoundFile, outcome: Outcome): void {
     this.tellHeld();
     this.#found = undefined;
-    const item = this.#active.get(path);
+    // Of most files nothing was shown, and to look a name up costs more than all the rest.
+    const item = this.#active.size === 0 ? undefined : this.#active.get(path);
     if (item === undefined) this.#progress?.skip(size);
     else {
       if (item.bytes < size) item.skip(size - item.bytes);
@@ -317,7 +321,10 @@ export class TransferReport {
   }
 }
 
-type Finished = Pick<TransferEvent & { type: 'finished' }, 'path' | 'size' | 'outcome'>;
+interface FoundFile {
+  readonly path: string;
+  readonly size: number;
+}
 
 /** Paths of a transfer that were told of. */
 class Told {
