@@ -65,7 +65,7 @@ export {
   type DownloadSummary,
   download,
 } from './services/files/receiving/download.ts';
-export type { Outcome, TransferEvent, UnchangedFile } from './services/files/receiving/events.ts';
+export type { Outcome, TransferEvent, TransferredFile } from './services/files/receiving/events.ts';
 export { filesChangeHost } from './services/files/receiving/put-host.ts';
 export {
   makeRemoteFolder,

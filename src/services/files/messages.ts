@@ -80,6 +80,11 @@ export function entryWeight(entry: { readonly path: string; readonly target?: st
   return 160 + JSON_GROWTH * (entry.path.length + (entry.target?.length ?? 0));
 }
 
+/** The same of a path and a number in lists. */
+export function listedPathWeight(path: string): number {
+  return 40 + JSON_GROWTH * path.length;
+}
+
 /** What a failure adds to the size of a message at most. */
 export const FAILURE_WEIGHT = 4_000;
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
-import { encodeJson, type JsonObject } from '../../../src/protocol/bytes/json.ts';
+import { decodeJson, encodeJson, type JsonObject } from '../../../src/protocol/bytes/json.ts';
 import { MAX_MESSAGE_BYTES } from '../../../src/protocol/limits.ts';
 import { decodeEvents, EventTeller, type TransferEvent } from '../../../src/services/files/receiving/events.ts';
 import { outcome, settled } from '../../support/session-ends.ts';
@@ -50,23 +50,40 @@ test('a message that cannot be sent holds nobody back, and throws at nobody who 
   expect(await outcome(next)).toBe('done');
 });
 
-test('unchanged files are told of in as many messages as they need, each of them once and in order', async () => {
+test('what happens to many files is told in as many messages as it needs, each once and in order', async () => {
   const anyPath = fc.oneof(
     fc.string({ minLength: 1, maxLength: 300 }),
     fc.constant('\u0001'.repeat(500)),
     fc.constant('\udcff'),
   );
+  const anyFile = fc.record({ path: anyPath, size: fc.nat() });
+  const anyEvent = fc.oneof(
+    { weight: 3, arbitrary: anyFile.map((file): TransferEvent => ({ type: 'found', ...file })) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(anyFile, fc.constantFrom('received' as const, 'identical' as const, 'skipped' as const))
+        .map(([file, outcome]): TransferEvent => ({ type: 'finished', ...file, outcome })),
+    },
+    fc.array(anyFile, { minLength: 1, maxLength: 40 }).map((files): TransferEvent => ({ type: 'unchanged', files })),
+    anyFile.map(({ path }): TransferEvent => ({ type: 'progress', path, bytes: 1 })),
+    fc.constant<TransferEvent>({ type: 'counted' }),
+  );
+  /** An event of many files is the same as several of some. */
+  const alone = (events: readonly TransferEvent[]): unknown[] =>
+    events.flatMap((event): unknown[] =>
+      event.type === 'unchanged' ? event.files.map(file => ({ type: event.type, ...file })) : [event],
+    );
   await fc.assert(
-    fc.asyncProperty(fc.array(anyPath, { maxLength: 40 }), fc.integer({ min: 1, max: 80 }), async (paths, times) => {
+    fc.asyncProperty(fc.array(anyEvent), fc.integer({ min: 1, max: 60 }), async (some, times) => {
       const messages: JsonObject[] = [];
       const send = async (message: JsonObject): Promise<void> => void messages.push(message);
       const teller = new EventTeller({ send } as unknown as Channel);
-      const files = Array.from({ length: times }, () => paths.map((path, size) => ({ path, size }))).flat();
-      await teller.tell({ type: 'unchanged', files });
+      const events = Array.from({ length: times }, () => some).flat();
+      for (const event of events) await teller.tell(event);
       await teller.flush();
-      for (const message of messages) encodeJson(message, MAX_MESSAGE_BYTES);
-      const told = messages.flatMap(message => decodeEvents(message));
-      expect(told.flatMap(event => (event.type === 'unchanged' ? event.files : []))).toEqual(files);
+      const told = messages.flatMap(message => decodeEvents(decodeJson(encodeJson(message, MAX_MESSAGE_BYTES))));
+      expect(alone(told)).toEqual(alone(events));
     }),
   );
 });

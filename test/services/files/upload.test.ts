@@ -594,12 +594,12 @@ describe('a hostile host', () => {
   test.each<[string, readonly Record<string, unknown>[], LineError['code']]>([
     ['an unknown message', [{ t: 'x' }], 'PROTOCOL'],
     ['an unknown event', [{ t: 'events', events: [{ type: 'x', path: '' }] }], 'MALFORMED'],
-    ['an event without a path', [{ t: 'events', events: [{ type: 'found', size: 1 }] }], 'MALFORMED'],
+    ['an event without a path', [{ t: 'events', events: [{ type: 'started', size: 1 }] }], 'MALFORMED'],
     ['events that are no list', [{ t: 'events', events: {} }], 'MALFORMED'],
     ['an event that is no object', [{ t: 'events', events: [1] }], 'MALFORMED'],
     [
       'an outcome that there is not',
-      [{ t: 'events', events: [{ type: 'finished', path: 'x', size: 1, outcome: 'x' }] }],
+      [{ t: 'events', events: [{ type: 'finished', paths: ['x'], sizes: [1], outcome: 'x' }] }],
       'MALFORMED',
     ],
     ['fewer sizes than files', [unchanged(['x', 'y'], [1])], 'MALFORMED'],

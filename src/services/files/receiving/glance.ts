@@ -1,6 +1,6 @@
 import type { Entry, Problem } from '../entry.ts';
 import type { ReceiveStore } from '../store.ts';
-import type { UnchangedFile } from './events.ts';
+import type { TransferredFile } from './events.ts';
 import { join } from './steps.ts';
 
 type Listed = readonly (Entry | Problem)[];
@@ -37,7 +37,7 @@ export class Glance {
    * Looks at all files from `batch[at]` on that lie directly in `folder`, up to the first item that is no such file. Tells
    * which of them are there with the same size, time and mode, by their paths in the store.
    */
-  async look(batch: Listed, at: number, folder: PlacedFolder): Promise<readonly UnchangedFile[]> {
+  async look(batch: Listed, at: number, folder: PlacedFolder): Promise<readonly TransferredFile[]> {
     if (batch !== this.#batch) this.#unchanged.clear();
     this.#batch = batch;
     const prefix = folder.path === '' ? '' : `${folder.path}/`;
@@ -52,7 +52,7 @@ export class Glance {
     }
     this.#until = at + Math.max(1, files.length);
     const there = await this.#store.statIn?.(folder.to, names);
-    const unchanged: UnchangedFile[] = [];
+    const unchanged: TransferredFile[] = [];
     for (let index = 0; index < files.length; index += 1) {
       const file = files[index]!;
       if (!isSame(file, there?.[index]) || !this.#isWanted(file)) continue;

@@ -1,6 +1,6 @@
 import { toLineError } from '../../../line/abort.ts';
 import type { DownloadSummary } from './download.ts';
-import type { Outcome, TransferEvent, UnchangedFile } from './events.ts';
+import type { Outcome, TransferEvent, TransferredFile } from './events.ts';
 
 /** What a download has come to, and who is told of it. */
 export class Tally {
@@ -47,7 +47,7 @@ export class Tally {
   }
 
   /** Files that needed no more than a glance. */
-  unchanged(files: readonly UnchangedFile[]): void {
+  unchanged(files: readonly TransferredFile[]): void {
     if (files.length === 0) return;
     for (const { path } of files) this.#count('identical', path);
     this.tell({ type: 'unchanged', files });
