@@ -14,12 +14,13 @@ export class ZoneRule {
     const match = text.length <= MAX_RULE_CHARACTERS ? RULE.exec(text) : null;
     if (!match) throw new LineError('MALFORMED', 'no rule of a time zone');
     const [, name, west, summerName, summerWest, begins, beginsAt, ends, endsAt] = match;
-    const standardSeconds = -secondsOf(west!);
+    // POSIX counts west of UTC; subtracted, because -0 is another number to some.
+    const standardSeconds = 0 - secondsOf(west!);
     this.#standard = { offsetSeconds: standardSeconds, abbreviation: withoutBrackets(name!) };
     if (summerName === undefined) return;
     this.#summer = {
       offset: {
-        offsetSeconds: summerWest === undefined ? standardSeconds + 3600 : -secondsOf(summerWest),
+        offsetSeconds: summerWest === undefined ? standardSeconds + 3600 : 0 - secondsOf(summerWest),
         abbreviation: withoutBrackets(summerName),
       },
       // Without dates the rule of the USA counts, as in other implementations.

@@ -46,7 +46,7 @@ async function systemZone(path: string): Promise<Zone | undefined> {
 
 async function zoneinfo(name: string, { environment = process.env }: ZoneOptions): Promise<Zone | undefined> {
   const named = environment['TZDIR'];
-  for (const folder of named !== undefined && isAbsolute(named) ? [named, ...ZONEINFO_FOLDERS] : ZONEINFO_FOLDERS) {
+  for (const folder of named !== undefined && isAbsolute(named) ? [named] : ZONEINFO_FOLDERS) {
     const zone = await readZone(name, join(folder, name));
     if (zone) return zone;
   }
