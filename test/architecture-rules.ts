@@ -60,6 +60,17 @@ export const LAYERS: readonly Layer[] = [
     may: ['protocol/bytes/'],
     reason: 'channels share a lane and never learn of keys',
   },
+  {
+    files: 'protocol/datagrams/',
+    may: [
+      'protocol/crypto/',
+      'protocol/bytes/',
+      // Counting, which knows no message and no key.
+      'protocol/admission/bucket.ts',
+      'protocol/admission/recency-table.ts',
+    ],
+    reason: 'datagrams seal single questions under keys of a line and never learn of its records and channels',
+  },
   { files: 'protocol/admission/', may: [], reason: 'the limits before login count; they know no message and no key' },
   {
     files: 'protocol/admission.ts',
@@ -80,8 +91,11 @@ export const LAYERS: readonly Layer[] = [
       'protocol/admission.ts',
       // For the numbers of modes and the sizes of what the shell draws at random.
       'protocol/handshake/messages.ts',
+      'protocol/datagrams/',
+      'protocol/admission/bucket.ts',
       'protocol/bytes/',
       'transports/transport.ts',
+      'transports/datagram.ts',
     ],
     mayNameTypesOf: ['protocol/'],
     reason: 'the shell drives the endpoint and nothing inside it',

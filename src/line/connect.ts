@@ -1,12 +1,14 @@
 import { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
+import { DGRAM, readDatagramPort } from '../protocol/datagrams/control.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import { NONCE_BYTES } from '../protocol/handshake/messages.ts';
 import type { Transport } from '../transports/transport.ts';
 import { onAbort } from './abort.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { DatagramControl, DatagramOffer } from './datagram-offer.ts';
 import type { Line } from './line.ts';
 import { ourSettings } from './our-settings.ts';
 import { LineSession } from './session.ts';
@@ -20,7 +22,8 @@ import { UnreadBudget } from './unread-budget.ts';
 export async function openLine(transport: Transport, options: OpenLineOptions): Promise<ConnectedLine> {
   const { provider, clock = systemClock } = options;
   let welcome: JsonObject | undefined;
-  const session = new LineSession(
+  const datagrams = new DatagramControl({ provider, clock, sendControl: message => session.sendControl(message) });
+  const session: LineSession = new LineSession(
     transport,
     clock,
     {
@@ -28,8 +31,12 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
       provider,
       budget: new UnreadBudget(),
       onChannel: options.onChannel,
-      onWelcome: message => {
-        welcome = message;
+      onLogin: opened => datagrams.loggedIn(opened),
+      onControl: (type, message) => {
+        if (type === 'welcome') welcome = message;
+        else if (type === DGRAM) datagrams.received(message);
+        else return false;
+        return true;
       },
       randomFraction: () => 0,
     },
@@ -48,10 +55,13 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
     session.abort(new LineError('TIMEOUT', 'the login took too long')),
   );
   const stopListening = onAbort(options.signal, error => session.abort(error));
+  void session.closed.then(error => datagrams.end(error));
   try {
     session.start();
     const line = await session.ready;
-    return { line, allowed: readAllowed(welcome) };
+    const port = welcome === undefined ? undefined : readDatagramPort(welcome);
+    const offer = port === undefined ? undefined : new DatagramOffer(port, datagrams);
+    return { line, allowed: readAllowed(welcome), datagrams: offer };
   } finally {
     timer.cancel();
     stopListening();
@@ -83,6 +93,8 @@ export interface ConnectedLine {
   readonly line: Line;
   /** What the server says this login may do; it decides anew at every channel. */
   readonly allowed: readonly string[];
+  /** If this login may ask by datagrams. */
+  readonly datagrams?: DatagramOffer | undefined;
 }
 
 const DEFAULT_LOGIN_TIMEOUT_MS = 15_000;

@@ -5,13 +5,16 @@ import { encodeBase64url } from '../protocol/bytes/base64url.ts';
 import { encodeUtf8 } from '../protocol/bytes/text.ts';
 import type { Settings } from '../protocol/channels/settings.ts';
 import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
+import { DGRAM } from '../protocol/datagrams/control.ts';
 import { Endpoint, type Session } from '../protocol/endpoint.ts';
 import { MODE } from '../protocol/handshake/messages.ts';
 import type { LoginGate, Realm } from '../protocol/handshake/responder.ts';
 import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_LINES_PER_DEVICE } from '../protocol/limits.ts';
+import type { DatagramPort } from '../transports/datagram.ts';
 import type { Transport } from '../transports/transport.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { DatagramHost, type DatagramHostOptions } from './datagram-host.ts';
 import type { Line } from './line.ts';
 import { ourSettings } from './our-settings.ts';
 import { LineSession } from './session.ts';
@@ -29,12 +32,18 @@ export class Listener {
   readonly #budget = new UnreadBudget();
   readonly #sessions = new Set<LineSession>();
   readonly #linesOfDevice = new Map<string, number>();
+  readonly #datagrams: DatagramHost | undefined;
+  #datagramPort: number | undefined;
   #isClosing = false;
 
   constructor(options: ListenerOptions) {
     if (options.realms.length === 0) throw new LineError('USAGE', 'a listener needs at least one passphrase');
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { provider, onFault, datagrams } = options;
+    if (datagrams !== undefined) {
+      this.#datagrams = new DatagramHost({ ...datagrams, provider, clock: this.#clock, onFault });
+    }
     this.#knownClients = options.knownClients ?? new MemoryKnownClients();
     this.#admission = new Admission(options.limits ?? {}, {
       has: (key, realm) => this.#knownClients.has(this.#clientTag(key, realm)),
@@ -44,6 +53,17 @@ export class Listener {
   /** Connections that are logging in or logged in. */
   get connectionCount(): number {
     return this.#sessions.size;
+  }
+
+  /**
+   * Answers the datagrams of lines at `port`, and tells logins from now on of it: `number` is where they find it at the
+   * address that they dial, 0 if it is the number that they dial. Only with the option `datagrams`.
+   */
+  answerDatagrams(port: DatagramPort, number: number): void {
+    if (this.#datagrams === undefined) throw new LineError('USAGE', 'this listener answers no datagrams');
+    const host = this.#datagrams;
+    this.#datagramPort = number;
+    port.start(packet => host.receive(packet));
   }
 
   /** Takes one connection. Nothing is thrown: what happens to it is told by the options' functions. */
@@ -83,6 +103,8 @@ export class Listener {
 
   #makeSession(transport: Transport, login: Login): LineSession {
     const { provider } = this.#options;
+    const datagrams = this.#datagrams?.forSession();
+    let opened: Session | undefined;
     const session: LineSession = new LineSession(
       transport,
       this.#clock,
@@ -90,11 +112,18 @@ export class Listener {
         role: 'responder',
         provider,
         budget: this.#budget,
-        onLogin: opened => {
+        onLogin: loggedIn => {
+          opened = loggedIn;
           login.succeeded();
-          this.#countDevice(session, opened.peerKey);
-          this.#rememberClient(opened);
-          session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [] });
+          this.#countDevice(session, loggedIn.peerKey);
+          this.#rememberClient(loggedIn);
+          session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [], udp: this.#datagramPort });
+        },
+        onControl: (type, message) => {
+          if (type !== DGRAM || datagrams === undefined || opened === undefined) return false;
+          const answer = datagrams.open(message, opened);
+          if (answer !== undefined) session.answerControl(answer);
+          return true;
         },
         onOpen: line => {
           login.ready();
@@ -117,6 +146,7 @@ export class Listener {
           gate: login,
         }),
     );
+    void session.closed.then(() => datagrams?.close());
     return session;
   }
 
@@ -277,6 +307,8 @@ export interface ListenerOptions {
   /** Remembers who has logged in, so that a stranger's wrong guesses do not lock them out; in memory by default. */
   readonly knownClients?: KnownClients | undefined;
   readonly limits?: Partial<AdmissionLimits> | undefined;
+  /** Answers questions by datagrams, once `answerDatagrams` has been called. */
+  readonly datagrams?: Pick<DatagramHostOptions, 'answer' | 'requestsPerSecond'> | undefined;
   /** Name and version of the program, shown to peers after login. */
   readonly agent?: string | undefined;
   /** First credit of each channel; 4 MiB unless given. Smaller where readers of many channels are other machines. */

@@ -115,6 +115,12 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     this.flush();
   }
 
+  /** The same in answer to one of the peer's. */
+  answerControl(message: JsonObject): void {
+    this.multiplexer.answerControl(message);
+    this.flush();
+  }
+
   /** Ends in good order: no new channels, the open ones may finish, for `graceMs` at most, then CLOSE both ways. */
   async close(graceMs: number): Promise<void> {
     if (this.#phase === 'open') {
@@ -207,8 +213,7 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
 
   controlReceived(message: JsonObject): void {
     const type = readText(message, 't', 64);
-    if (type === 'welcome' && this.#options.role === 'initiator') this.#options.onWelcome?.(message);
-    else if (readFlag(message, 'must'))
+    if (this.#options.onControl?.(type, message) !== true && readFlag(message, 'must'))
       throw new LineError('UNSUPPORTED', 'the other side insists on something unknown');
   }
 
@@ -365,7 +370,8 @@ export interface SessionOptions {
   readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** The peer has proven itself; called before anything of it is acted on. */
   readonly onLogin?: ((session: Session) => void) | undefined;
-  readonly onWelcome?: ((message: JsonObject) => void) | undefined;
+  /** A control message of the peer; `true` if its type is known. */
+  readonly onControl?: ((type: string, message: JsonObject) => boolean) | undefined;
   /** A fault of ours in a handler, which the peer learns only as INTERNAL. */
   readonly onFault?: ((thrown: unknown) => void) | undefined;
   /** From 0 up to 1: where in its range the pause before a failed login's answer lies. */

@@ -1,10 +1,11 @@
 import { LineError } from '../errors.ts';
 import { type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './admission/admission-limits.ts';
+import type { Bucket } from './admission/bucket.ts';
 import { type Busy, busyFor } from './admission/busy.ts';
 import { type Guess, GuessBudgets, type KnownKeys } from './admission/guess-budgets.ts';
 import type { Charge } from './admission/guess-window.ts';
 import { type HalfOpenConnection, HalfOpenPlaces } from './admission/half-open-places.ts';
-import { type Bucket, HelloRate } from './admission/hello-rate.ts';
+import { HelloRate } from './admission/hello-rate.ts';
 import { type Source, sourcesOf } from './admission/sources.ts';
 
 /**

@@ -55,6 +55,17 @@ export const SHELL_INPUT_WINDOW_BYTES = 64 * KiB;
 /** Columns or rows of a terminal. */
 export const MAX_TERMINAL_SIDE = 10_000;
 
+/** A datagram, in bytes of UDP payload: what passes everywhere in one piece (5-datagrams.md §3). */
+export const MAX_DATAGRAM_BYTES = 1200;
+/** Packets of one connection and direction: a number is never used twice. */
+export const DATAGRAM_NUMBERS = 2 ** 24;
+/** How far below the highest number a packet may be late. */
+export const DATAGRAM_WINDOW = 1024;
+/** A connection ends after so much silence, after so much time, and after so many packets that did not verify. */
+export const DATAGRAM_IDLE_MS = 180_000;
+export const DATAGRAM_LIFE_MS = 86_400_000;
+export const MAX_DATAGRAM_FORGERIES = 2 ** 32;
+
 /** Credit a peer must be granted at least, per channel and per lane. */
 export const MIN_CREDIT_BYTES = 128 * KiB;
 export const MIN_LANE_CREDIT_BYTES = 1 * MiB;
@@ -129,6 +140,17 @@ export const MAX_REACHES_PER_AGENT = 192;
 export const MAX_REACHES_PER_OPERATOR = 64;
 /** Channels that an agent may have to an operator at once, for each that it is reached over. */
 export const MAX_BACK_CHANNELS_PER_REACH = 32;
+
+/** Every request by datagram is padded to this: an answer is always shorter than its request. */
+export const DATAGRAM_REQUEST_BYTES = 512;
+/** Requests of one connection that are handled: in a second, and as many at once. */
+export const DATAGRAM_REQUESTS_PER_SECOND = 50;
+/** Connections of one session that are made: one a second, and so many at once. */
+export const DATAGRAM_OPENING_BURST = 8;
+/** Datagram connections of all sessions; the one that was quiet longest goes first. */
+export const MAX_DATAGRAM_CONNECTIONS = 10_000;
+/** What an asking side lets pass before it makes a new connection: less than the other side does. */
+export const DATAGRAM_RENEW_MS = 150_000;
 
 export const HELLO_TIMEOUT_MS = 5_000;
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

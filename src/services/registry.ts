@@ -1,8 +1,10 @@
 import { LineError } from '../errors.ts';
 import type { Channel } from '../line/channel.ts';
+import type { AnswerDatagram } from '../line/datagram-host.ts';
 import type { Route } from '../line/route.ts';
+import { readText } from '../protocol/bytes/json.ts';
 import type { Permission } from './permission.ts';
-import type { Service, ServiceKind } from './service.ts';
+import type { DatagramKind, Service, ServiceKind } from './service.ts';
 
 /**
  * The one way from a channel to a service (R-A8): an explicit table of kinds, built once. A kind that is not in it is
@@ -28,6 +30,31 @@ export function dispatchChannels(
       throw new LineError('FORBIDDEN', `not allowed for this login (${entry.permission})`);
     }
     await entry.handle(channel, route, granted);
+  };
+}
+
+/**
+ * The same for datagrams: an explicit table of requests. `undefined` where a login may ask nothing by them, so that it gets
+ * no connection.
+ */
+export function dispatchDatagrams(
+  services: readonly Service[],
+  allowed: readonly Permission[],
+): AnswerDatagram | undefined {
+  const types = new Map<string, DatagramKind>();
+  for (const service of services) {
+    for (const [type, entry] of Object.entries(service.datagrams ?? {})) {
+      if (types.has(type)) throw new LineError('USAGE', `two services answer datagrams of the type ${type}`);
+      types.set(type, entry);
+    }
+  }
+  const granted = new Set<Permission>(allowed);
+  if (![...types.values()].some(({ permission }) => granted.has(permission))) return undefined;
+  return (request, arrival) => {
+    const entry = types.get(readText(request, 't', 64));
+    if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
+    if (!granted.has(entry.permission)) throw new LineError('FORBIDDEN', 'not allowed for this login');
+    return entry.answer(request, arrival);
   };
 }
 

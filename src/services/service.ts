@@ -1,11 +1,25 @@
 import type { Channel } from '../line/channel.ts';
+import type { DatagramArrival } from '../line/datagram-host.ts';
 import type { Route } from '../line/route.ts';
+import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { Permission } from './permission.ts';
 
 /** What channels are for: the accepting side of one service, as a table from the kinds of channels it takes. */
 export interface Service {
   readonly name: string;
   readonly kinds: { readonly [kind: string]: ServiceKind };
+  /** What it answers by datagrams, by the `t` of the request. */
+  readonly datagrams?: { readonly [type: string]: DatagramKind };
+}
+
+export interface DatagramKind {
+  /** Without this permission the request is refused before `answer` sees it. */
+  readonly permission: Permission;
+  /**
+   * Answers at once, perhaps twice for one question, in less than 400 bytes of JSON; it must only read. A `LineError` is
+   * told by its code.
+   */
+  answer(request: JsonObject, arrival: DatagramArrival): JsonObject;
 }
 
 export interface ServiceKind {

@@ -128,6 +128,11 @@ export class Multiplexer {
     this.#plan.addControl(encodeFrame(FRAME.MSG, 0, encodeJson(message, MAX_MESSAGE_BYTES)));
   }
 
+  /** The same in answer to one of the peer: counted, so that who asks and does not read is not asked on. */
+  answerControl(message: JsonObject): void {
+    this.#plan.addAnswer(encodeFrame(FRAME.MSG, 0, encodeJson(message, MAX_MESSAGE_BYTES)));
+  }
+
   ping(payload: Uint8Array): void {
     this.#plan.addControl(encodeFrame(FRAME.PING, 0, payload));
   }

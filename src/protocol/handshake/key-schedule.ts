@@ -61,6 +61,18 @@ export class Exporter {
     return kdf(this.#provider, this.#secret, 'chunk compare', u64Bytes(channel), 32);
   }
 
+  /**
+   * The secrets of one datagram connection (docs/protocol/5-datagrams.md §2). One pair of ids gives one pair of keys, so an
+   * id is fresh for each connection. Whoever takes a secret owns and erases it.
+   */
+  datagramSecrets(serverId: Uint8Array, clientId: Uint8Array): DatagramSecrets {
+    const ids = concatBytes(serverId, clientId);
+    return {
+      clientToServer: kdf(this.#provider, this.#secret, 'dgram c2s', ids, 64),
+      serverToClient: kdf(this.#provider, this.#secret, 'dgram s2c', ids, 64),
+    };
+  }
+
   /** Keys from a secret of 32 bytes that two ends have in place of the session's. */
   over(secret: Uint8Array): Exporter {
     return new Exporter(this.#provider, secret);
@@ -70,6 +82,11 @@ export class Exporter {
   application(name: string, context: Uint8Array, length: number): Uint8Array {
     return kdf(this.#provider, this.#secret, `app ${name}`, context, length);
   }
+}
+
+export interface DatagramSecrets {
+  readonly clientToServer: Uint8Array;
+  readonly serverToClient: Uint8Array;
 }
 
 const NO_CONTEXT = encodeAscii('');

@@ -1,6 +1,7 @@
 import { LineError } from '../../errors.ts';
 import { kdf } from '../crypto/kdf.ts';
 import type { Aead, CryptoProvider } from '../crypto/provider.ts';
+import { deriveTrafficKey, numberedNonce } from '../crypto/traffic-key.ts';
 import { RECORDS_PER_EPOCH } from '../limits.ts';
 
 /**
@@ -22,7 +23,7 @@ export class RecordKeys {
   constructor(provider: CryptoProvider, trafficSecret: Uint8Array) {
     this.#provider = provider;
     this.#trafficSecret = trafficSecret;
-    ({ aead: this.#aead, iv: this.#iv } = deriveEpoch(provider, trafficSecret));
+    ({ aead: this.#aead, iv: this.#iv } = deriveTrafficKey(provider, trafficSecret));
   }
 
   /** Cipher and nonce of the next record. */
@@ -30,7 +31,7 @@ export class RecordKeys {
     if (this.#position === RECORDS_PER_EPOCH) this.#ratchet();
     const sequence = this.#epoch * RECORDS_PER_EPOCH + this.#position;
     this.#position += 1;
-    return { aead: this.#aead, nonce: recordNonce(this.#iv, sequence) };
+    return { aead: this.#aead, nonce: numberedNonce(this.#iv, sequence) };
   }
 
   #ratchet(): void {
@@ -39,7 +40,7 @@ export class RecordKeys {
     this.#trafficSecret.fill(0);
     this.#iv.fill(0);
     this.#trafficSecret = next;
-    ({ aead: this.#aead, iv: this.#iv } = deriveEpoch(this.#provider, next));
+    ({ aead: this.#aead, iv: this.#iv } = deriveTrafficKey(this.#provider, next));
     this.#epoch += 1;
     this.#position = 0;
   }
@@ -47,26 +48,3 @@ export class RecordKeys {
 
 /** Sequence numbers end at 2^48 (docs/protocol/2-records.md §1). */
 const MAX_EPOCH = 2 ** 32 - 1;
-
-function deriveEpoch(provider: CryptoProvider, trafficSecret: Uint8Array): { aead: Aead; iv: Uint8Array } {
-  const none = new Uint8Array(0);
-  const key = kdf(provider, trafficSecret, 'key', none, 32);
-  const iv = kdf(provider, trafficSecret, 'iv', none, 12);
-  const aead = provider.aead(key);
-  key.fill(0);
-  return { aead, iv };
-}
-
-/** nonce = iv XOR (0^4 || u64 sequence) */
-function recordNonce(iv: Uint8Array, sequence: number): Uint8Array {
-  const nonce = iv.slice();
-  const high = Math.floor(sequence / 0x100000000);
-  const low = sequence >>> 0;
-  nonce[6]! ^= high >>> 8;
-  nonce[7]! ^= high;
-  nonce[8]! ^= low >>> 24;
-  nonce[9]! ^= low >>> 16;
-  nonce[10]! ^= low >>> 8;
-  nonce[11]! ^= low;
-  return nonce;
-}

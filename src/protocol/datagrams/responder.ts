@@ -1,0 +1,111 @@
+import { LineError } from '../../errors.ts';
+import { Bucket } from '../admission/bucket.ts';
+import { RecencyTable } from '../admission/recency-table.ts';
+import type { JsonObject } from '../bytes/json.ts';
+import {
+  DATAGRAM_IDLE_MS,
+  DATAGRAM_LIFE_MS,
+  DATAGRAM_REQUESTS_PER_SECOND,
+  MAX_DATAGRAM_CONNECTIONS,
+} from '../limits.ts';
+import type { DatagramConnection } from './connection.ts';
+import { type DatagramMessage, KIND, type PacketHeader, readPacketHeader } from './packet.ts';
+
+/**
+ * The answering side of all datagram connections of a listener (docs/protocol/5-datagrams.md): from a packet to the one
+ * packet that answers it, or to nothing. It knows no addresses: the answer goes where the request came from.
+ */
+export class DatagramResponder {
+  readonly #connections = new RecencyTable<Served>(MAX_DATAGRAM_CONNECTIONS);
+  readonly #perSecond: number;
+
+  constructor(requestsPerSecond: number = DATAGRAM_REQUESTS_PER_SECOND) {
+    this.#perSecond = requestsPerSecond;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  has(id: Uint8Array): boolean {
+    return this.#connections.get(keyOf(id)) !== undefined;
+  }
+
+  /** From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. */
+  add(id: Uint8Array, connection: DatagramConnection, nowMs: number): void {
+    const rate = new Bucket(this.#perSecond, this.#perSecond);
+    this.#connections.set(keyOf(id), { connection, rate, bornMs: nowMs, heardMs: nowMs });
+  }
+
+  remove(id: Uint8Array): void {
+    this.#connections.delete(keyOf(id));
+  }
+
+  /**
+   * The answer to one packet, or `undefined`: then nothing is sent. `answer` is called only for a request that has verified,
+   * and gives its answer at once; a `LineError` that it throws is answered by its code.
+   */
+  receive(packet: Uint8Array, nowMs: number, answer: (request: JsonObject) => JsonObject): Uint8Array | undefined {
+    const header = readPacketHeader(packet);
+    if (header === undefined) return undefined;
+    const served = this.#find(header.id, nowMs);
+    if (served === undefined) return undefined;
+    const message = openRequest(served.connection, header, packet);
+    if (message === undefined) return undefined;
+    served.heardMs = nowMs;
+    if (served.rate.waitMs(nowMs) > 0 || served.connection.isUsedUp) return undefined;
+    served.rate.take();
+    return ifShorter(served.connection.seal(respond(message, answer)), packet);
+  }
+
+  #find(id: Uint8Array, nowMs: number): Served | undefined {
+    const key = keyOf(id);
+    const served = this.#connections.get(key);
+    if (served === undefined) return undefined;
+    if (nowMs - served.heardMs < DATAGRAM_IDLE_MS && nowMs - served.bornMs < DATAGRAM_LIFE_MS) return served;
+    this.#connections.delete(key);
+    return undefined;
+  }
+}
+
+interface Served {
+  readonly connection: DatagramConnection;
+  readonly rate: Bucket;
+  readonly bornMs: number;
+  /** When a packet was opened last. */
+  heardMs: number;
+}
+
+/** R-T1, for every answer: whoever makes us send something has sent more. */
+function ifShorter(answer: Uint8Array, request: Uint8Array): Uint8Array | undefined {
+  return answer.length < request.length ? answer : undefined;
+}
+
+/** What does not verify, and what is no request, is dropped alike. */
+function openRequest(
+  connection: DatagramConnection,
+  header: PacketHeader,
+  packet: Uint8Array,
+): DatagramMessage | undefined {
+  try {
+    const message = connection.open(header, packet);
+    return message?.kind === KIND.request ? message : undefined;
+  } catch (thrown) {
+    if (thrown instanceof LineError && thrown.code === 'MALFORMED') return undefined;
+    throw thrown;
+  }
+}
+
+function respond({ request, body }: DatagramMessage, answer: (request: JsonObject) => JsonObject): DatagramMessage {
+  try {
+    return { request, kind: KIND.response, body: answer(body) };
+  } catch (thrown) {
+    if (!(thrown instanceof LineError)) throw thrown;
+    return { request, kind: KIND.error, body: { code: thrown.code } };
+  }
+}
+
+/** Eight bytes as the key of a map. */
+function keyOf(id: Uint8Array): string {
+  return String.fromCharCode(id[0]!, id[1]!, id[2]!, id[3]!, id[4]!, id[5]!, id[6]!, id[7]!);
+}
