@@ -5,6 +5,9 @@ export { LINE_ERROR_CODES, LineError, type LineErrorCode } from './errors.ts';
 export type { Channel, ChannelItem } from './line/channel.ts';
 export { type Clock, systemClock, type Timer } from './line/clock.ts';
 export { type ConnectedLine, type OpenLineOptions, openLine } from './line/connect.ts';
+export type { AskOptions, DatagramAnswer, DatagramAsker } from './line/datagram-asker.ts';
+export type { AnswerDatagram, DatagramArrival } from './line/datagram-host.ts';
+export type { DatagramOffer } from './line/datagram-offer.ts';
 export type { Line } from './line/line.ts';
 export { type KnownClients, Listener, type ListenerOptions, type RejectedLogin } from './line/listener.ts';
 export { isLineLost } from './line/lost.ts';
@@ -102,8 +105,8 @@ export {
 } from './services/files/syncing/sync.ts';
 export { syncOnChange } from './services/files/syncing/sync-on-change.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
-export { dispatchChannels, offeredPermissions } from './services/registry.ts';
-export type { Service, ServiceKind } from './services/service.ts';
+export { dispatchChannels, dispatchDatagrams, offeredPermissions } from './services/registry.ts';
+export type { DatagramKind, Service, ServiceKind } from './services/service.ts';
 export { openShell, type RemoteTerminal, type ShellOptions } from './services/shell/remote-terminal.ts';
 export { type ShellHost, type ShellHostOptions, shellHost } from './services/shell/shell-host.ts';
 export {
@@ -116,4 +119,15 @@ export {
   type TerminalSize,
   type Terminals,
 } from './services/shell/terminal.ts';
+export {
+  type AskByDatagramsOptions,
+  type AskTimeOptions,
+  askTime,
+  askTimeByDatagrams,
+} from './services/time/asking.ts';
+export { estimate, type TimeEstimate, type TimeExchange } from './services/time/estimate.ts';
+export { type TimeHostOptions, timeHost } from './services/time/host.ts';
+export type { ServerTime, ZoneNow } from './services/time/messages.ts';
+export { SystemUnixClock, type UnixClock, type UnixReading } from './services/time/unix-clock.ts';
+export type { DatagramPort, DatagramSink, DatagramSocket } from './transports/datagram.ts';
 export type { Transport, TransportPeer, TransportSink } from './transports/transport.ts';

@@ -125,6 +125,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/time/',
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'a service uses a channel that it is given, knows no other service and no platform',
+  },
+  {
     files: 'services/agents/',
     may: ['services/*', 'protocol/bytes/', 'line/abort.ts'],
     mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
@@ -159,6 +165,7 @@ export const LAYERS: readonly Layer[] = [
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'services/shell/shell-host.ts',
+      'services/time/host.ts',
       'protocol/crypto/',
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.

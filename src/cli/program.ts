@@ -195,7 +195,7 @@ function addAgent(program: Command, makeContext: MakeContext): void {
     .summary('let this machine be reached through HOST')
     .description('Dials HOST and stays there under a name, until Ctrl-C. Nothing is allowed that is not named.')
     .option('--name <name>', 'what it is called there (default: its own name)')
-    .option('--allow <list>', 'what may be done here: read,write,delete,exec,shell (default: nothing)')
+    .option('--allow <list>', 'what may be done here: read,write,delete,exec,shell,time (default: nothing)')
     .option('--dir <folder>', 'the folder that files and commands are in')
     .option('--only <command...>', 'with exec: no other commands than these')
     .action(async (place: string, options, ran) => {
@@ -229,6 +229,26 @@ function addShell(program: Command, makeContext: MakeContext): void {
     .action(async (place: string, options, ran) => {
       const { shell } = await import('./commands/shell.ts');
       await shell(makeContext(options), place, ran.opts());
+    });
+  reaching(command);
+}
+
+function addTime(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('time')
+    .argument('<place>', 'HOST')
+    .argument('[format]', 'as of date, %H:%M for one')
+    .summary('what time it is there')
+    .description('Asks HOST for the time, by UDP under keys of the line. Shown in the zone of HOST, as FORMAT says.')
+    .option('--utc', 'show it in UTC')
+    .option('--zone <name>', 'show it in this zone, Europe/Berlin for one')
+    .option('--offset', 'tell how far its clock is from ours, and how sure that is')
+    .option('--all', 'how far the clocks of all machines are that have dialled in at HOST')
+    .option('--parallel <n>', 'how many machines at once', parseCount, 32)
+    .addOption(new Option('--via <way>', 'auto, udp or line').choices(['auto', 'udp', 'line']).default('auto'))
+    .action(async (place: string, format: string | undefined, options, ran) => {
+      const { time } = await import('./commands/time/time.ts');
+      await time(makeContext(options), place, format, ran.opts());
     });
   reaching(command);
 }
@@ -389,6 +409,7 @@ const ADDERS = [
   addShell,
   addAgent,
   addAgents,
+  addTime,
   addPing,
   addMay,
   addForget,

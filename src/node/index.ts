@@ -9,6 +9,7 @@ export {
 } from './agent.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
+export { openDatagrams } from './datagrams.ts';
 export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';
 export { NodeProcessRunner } from './exec/process-runner.ts';
 export { serveTerminals, type TerminalOptions } from './exec/terminal-service.ts';
@@ -25,5 +26,7 @@ export { type Install, type Pins, temporaryInstall, thisInstall } from './state/
 export { KnownPeers, type PinnedPeer } from './state/known-peers.ts';
 export { fingerprint, publicKeyText } from './state/public-key.ts';
 export { StretchedPassphrase } from './stretched-passphrase.ts';
+export { serveTime } from './time-service.ts';
+export { bindUdp, dialUdp } from './transports/datagram.ts';
 export { acceptedTcp, dialTcp } from './transports/tcp.ts';
 export { loadZone, localZone, type ZoneOptions } from './zoneinfo.ts';

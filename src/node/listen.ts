@@ -1,22 +1,27 @@
 import { createServer, type Server as TcpServer } from 'node:net';
 import { LineError } from '../errors.ts';
+import { toLineError as asLineError } from '../line/abort.ts';
 import type { Line } from '../line/line.ts';
 import { Listener, type RejectedLogin } from '../line/listener.ts';
 import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
 import { SHARED_LINE_CREDIT_BYTES } from '../protocol/limits.ts';
 import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import type { Permission } from '../services/permission.ts';
-import { dispatchChannels, offeredPermissions } from '../services/registry.ts';
+import { dispatchChannels, dispatchDatagrams, offeredPermissions } from '../services/registry.ts';
 import type { Service } from '../services/service.ts';
+import type { DatagramPort } from '../transports/datagram.ts';
 import { DEFAULT_PORT } from './connect.ts';
 import { nodeCrypto } from './crypto.ts';
 import { keepFreedMemory } from './memory.ts';
 import { toLineError } from './node-errors.ts';
 import { type Install, thisInstall } from './state/install.ts';
+import { bindUdp } from './transports/datagram.ts';
 import { acceptedTcp } from './transports/tcp.ts';
 
 /**
- * Listens on TCP and serves `services` to whoever knows a passphrase. Nothing is allowed that `allow` does not name.
+ * Listens on TCP and serves `services` to whoever knows a passphrase. Nothing is allowed that `allow` does not name. Where a
+ * service that is allowed answers datagrams, it does so on the UDP port of the same number; one that cannot be had is told
+ * to `onDatagramsFailed`, and everything else goes on.
  *
  * Throws `USAGE` for options that make no sense and `ACCESS` when the address cannot be had.
  */
@@ -41,6 +46,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const services = options.services ?? [];
   const allow = options.allow ?? [];
   const offered = offeredPermissions(services, allow);
+  const answer = options.datagrams === false ? undefined : dispatchDatagrams(services, allow);
   const listener = new Listener({
     provider: nodeCrypto,
     realms,
@@ -53,18 +59,22 @@ export async function listen(options: ListenOptions): Promise<Server> {
     onRejected: options.onRejected,
     onFault: options.onFault,
     limits: options.limits,
+    datagrams: answer === undefined ? undefined : { ...options.datagrams, answer },
     agent: options.agent,
     creditBytes: offered.includes('agents') ? SHARED_LINE_CREDIT_BYTES : undefined,
   });
   const tcp = createServer(socket => listener.accept(acceptedTcp(socket)));
   await bind(tcp, options.host, port);
-  return new Server(tcp, listener);
+  const server = new Server(tcp, listener);
+  if (answer !== undefined) await server.answerDatagrams(options.onDatagramsFailed);
+  return server;
 }
 
 /** A listening server. It keeps the process alive until it is closed. */
 export class Server {
   readonly #tcp: TcpServer;
   readonly #listener: Listener;
+  #udp: DatagramPort | undefined;
 
   /** Made by `listen`. */
   constructor(tcp: TcpServer, listener: Listener) {
@@ -90,7 +100,24 @@ export class Server {
   async close(graceMs?: number): Promise<void> {
     const closed = new Promise<void>(resolve => this.#tcp.close(() => resolve()));
     await this.#listener.close(graceMs);
-    await closed;
+    await Promise.all([closed, this.#udp?.close()]);
+  }
+
+  /** Whether questions by datagrams are answered. */
+  get answersDatagrams(): boolean {
+    return this.#udp !== undefined;
+  }
+
+  /** @internal Logins that were faster than this use channels alone. */
+  async answerDatagrams(onFailed: ((error: LineError) => void) | undefined): Promise<void> {
+    const { address, port } = this.#boundTo();
+    try {
+      this.#udp = await bindUdp(address, port);
+    } catch (thrown) {
+      onFailed?.(asLineError(thrown));
+      return;
+    }
+    this.#listener.answerDatagrams(this.#udp, SAME_PORT);
   }
 
   #boundTo(): { address: string; port: number } {
@@ -99,6 +126,9 @@ export class Server {
     return address;
   }
 }
+
+/** Clients ask at the port that they dialled, so that ports can be passed on in pairs. */
+const SAME_PORT = 0;
 
 export interface ListenOptions {
   /** Address to listen on; default all of this machine's, which needs no further word because a passphrase guards it. */
@@ -116,6 +146,10 @@ export interface ListenOptions {
   readonly onLine?: ((line: Line) => void) | undefined;
   readonly onRejected?: ((rejected: RejectedLogin) => void) | undefined;
   readonly onFault?: ((thrown: unknown) => void) | undefined;
+  /** False: none are answered. `requestsPerSecond` of each line, 50 unless given. */
+  readonly datagrams?: false | { readonly requestsPerSecond?: number | undefined } | undefined;
+  /** The UDP port cannot be had: questions are answered over channels alone. */
+  readonly onDatagramsFailed?: ((error: LineError) => void) | undefined;
   /** Name and version of the program, shown to clients after login. */
   readonly agent?: string | undefined;
 }

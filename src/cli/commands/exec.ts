@@ -13,7 +13,8 @@ import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-st
 import { explainError } from '../failure.ts';
 import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
-import { execOnMany, isMany, type ManyOptions } from './agents/exec-on-many.ts';
+import { isMany } from './agents/chosen-agents.ts';
+import { execOnMany, type ManyOptions } from './agents/exec-on-many.ts';
 import { remotePlace, requirePermission, withLine } from './dial.ts';
 
 export interface ExecCommandOptions extends ManyOptions {

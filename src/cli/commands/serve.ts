@@ -21,10 +21,12 @@ import {
   serveCommands,
   serveFolder,
   serveTerminals,
+  serveTime,
   thisInstall,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { EventLog } from '../event-log.ts';
+import { explainError } from '../failure.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
 import { parsePermissions } from '../permissions.ts';
 import { formatUrl } from '../place.ts';
@@ -53,7 +55,8 @@ export async function serve(context: CommandContext, directory: string, options:
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
   const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
   const agents = allow.includes('agents') ? serveAgents({ onAgent: log.agent.bind(log) }) : undefined;
-  const services = [folder, commands, terminals, agents].filter(service => service !== undefined);
+  const time = allow.includes('time') ? await serveTime() : undefined;
+  const services = [folder, commands, terminals, agents, time].filter(service => service !== undefined);
   const server = await listen({
     host,
     port,
@@ -65,6 +68,8 @@ export async function serve(context: CommandContext, directory: string, options:
     onLine: line => log.line(line),
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
+    onDatagramsFailed: error =>
+      context.note(`no answers by UDP: ${explainError(error)}; the time is told over lines alone`),
   }).catch((thrown: unknown) => {
     if (isPortInUse(thrown))
       context.hint = 'another program listens there: choose another port, or --listen 0 for any free one';

@@ -17,7 +17,7 @@ import { EXIT, exitStatusOfCommandFailure, exitStatusOfSignal } from '../exit-st
 import { formatHost, type RemotePlace } from '../place.ts';
 import { ESCAPE_HELP, EscapeKeys } from '../terminal/escape-keys.ts';
 import { RawTerminal } from '../terminal/raw-terminal.ts';
-import { isMany } from './agents/exec-on-many.ts';
+import { isMany } from './agents/chosen-agents.ts';
 import { dial, hintAtAgent, type Reached, type ReachOptions, reach, remotePlace, requirePermission } from './dial.ts';
 import { waitBeforeTry } from './wait-before-try.ts';
 

@@ -37,7 +37,10 @@ export async function askTime(route: Route, options: AskTimeOptions = {}): Promi
  * The same by datagrams. What is lost is asked again, until `timeoutMs` of one exchange are up; those that were answered
  * count. Throws as `DatagramAsker.ask` if none was.
  */
-export async function askTimeByDatagrams(asker: DatagramAsker, options: AskByDatagramsOptions = {}): Promise<TimeEstimate> {
+export async function askTimeByDatagrams(
+  asker: DatagramAsker,
+  options: AskByDatagramsOptions = {},
+): Promise<TimeEstimate> {
   const { clock = new SystemUnixClock(), lineClock = systemClock, timeoutMs, signal } = options;
   const estimates: TimeEstimate[] = [];
   clock.now();

@@ -16,7 +16,7 @@ export interface TimeEstimate {
   readonly roundTripMs: number;
   /** The offset is not farther off than this, however unequal the two ways are. */
   readonly errorMs: number;
-  /** Their time of day, when the answer was sent. */
+  /** Their time of day when the answer arrived, in milliseconds since 1970 in UTC. */
   readonly unixMs: number;
   readonly zone: ZoneNow;
 }
@@ -32,7 +32,7 @@ export function estimate({ sentMs, arrivedMs, errorMs, server }: TimeExchange): 
     offsetMs,
     roundTripMs,
     errorMs: roundTripMs / 2 + errorMs + server.errorMs,
-    unixMs: server.sentMs,
+    unixMs: arrivedMs + offsetMs,
     zone: server.zone,
   };
 }

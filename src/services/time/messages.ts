@@ -41,7 +41,8 @@ export function encodeTime({ receivedMs, sentMs, errorMs, zone }: ServerTime): J
 
 /** Throws `MALFORMED` for what is no answer, or names what a name of a zone cannot be: it may be looked up by it. */
 export function decodeTime(message: JsonObject): ServerTime {
-  if (readText(message, 't', 16) !== TIME_TYPE) throw new LineError('MALFORMED', 'this is no answer to a question for the time');
+  if (readText(message, 't', 16) !== TIME_TYPE)
+    throw new LineError('MALFORMED', 'this is no answer to a question for the time');
   const receivedMs = readInteger(message, 'received_us') / 1000;
   const sentMs = readInteger(message, 'sent_us') / 1000;
   if (sentMs < receivedMs) throw new LineError('MALFORMED', 'an answer left before its question came');

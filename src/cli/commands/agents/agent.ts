@@ -13,6 +13,7 @@ import {
   serveCommands,
   serveFolder,
   serveTerminals,
+  serveTime,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { EventLog } from '../../event-log.ts';
@@ -109,11 +110,12 @@ async function openServices(
   const commands = allow.includes('exec') ? await serveCommands(dir ?? '.', recorded) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
   const terminals = hasTerminals ? await serveTerminals(dir ?? '.', recorded) : undefined;
+  const time = allow.includes('time') ? await serveTime() : undefined;
   const endProcesses = async (): Promise<void> => {
     await Promise.all([terminals?.close(), commands?.close()]);
   };
   return {
-    services: [folder, commands, terminals].filter(service => service !== undefined),
+    services: [folder, commands, terminals, time].filter(service => service !== undefined),
     endProcesses,
     close: async () => {
       await endProcesses();
@@ -124,7 +126,7 @@ async function openServices(
 
 function parseAllow({ allow: list = '', dir, only }: AgentCommandOptions): readonly Permission[] {
   const allow = parsePermissions(list);
-  const useless = allow.find(name => !needsFolder(name) && name !== 'exec' && name !== 'shell');
+  const useless = allow.find(name => name === 'agents' || name === 'chat');
   if (useless !== undefined) throw new LineError('USAGE', `an agent does not offer ${useless}`);
   if (allow.some(needsFolder) && dir === undefined) {
     throw new LineError('USAGE', 'to allow files, name the folder: --dir DIR');

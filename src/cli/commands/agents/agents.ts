@@ -1,6 +1,7 @@
 import { type AgentEntry, fingerprint, listAgents } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
+import { columns } from '../../terminal/columns.ts';
 import { formatLocalTime, formatTimestamp } from '../../terminal/format.ts';
 import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
 
@@ -29,16 +30,6 @@ function row({ name, platform, sinceMs, allow }: AgentEntry, isTerminal: boolean
 
 function agentJson({ name, platform, sinceMs, allow, device }: AgentEntry): Record<string, unknown> {
   return { name, platform, since: formatTimestamp(sinceMs), allow, device: fingerprint(device) };
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = HEADINGS.map((_, at) => Math.max(...rows.map(cells => cells[at]!.length)));
-  return rows.map(cells =>
-    cells
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 const HEADINGS = ['NAME', 'PLATFORM', 'SINCE', 'ALLOWS'];

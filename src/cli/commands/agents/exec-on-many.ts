@@ -1,11 +1,8 @@
 import type { TextDecoder } from 'node:util';
 import {
-  type AgentEntry,
-  agentName,
   type ExecRequest,
   exec as execOn,
   LineError,
-  listAgents,
   makeAgentRoutes,
   type RemoteEnd,
   type Route,
@@ -16,19 +13,14 @@ import { explainError } from '../../failure.ts';
 import type { RemotePlace } from '../../place.ts';
 import { escapeJson } from '../../terminal/escape.ts';
 import { type ReachOptions, requirePermission, withLine } from '../dial.ts';
+import { atOnce, type Choice, chosenAgents, notThere } from './chosen-agents.ts';
 import { GroupedOutput, type MachineOutput, OutputEvents, PrefixedOutput } from './machine-output.ts';
 
-export interface ManyOptions extends ReachOptions {
-  readonly all?: boolean;
+export interface ManyOptions extends ReachOptions, Choice {
   readonly group?: boolean;
   readonly parallel: number;
   /** Seconds. */
   readonly timeout?: number;
-}
-
-/** Whether `--on` means more than the one machine of that name. */
-export function isMany({ on, all }: Pick<ManyOptions, 'on' | 'all'>): boolean {
-  return all === true || (on !== undefined && /[,*?]/.test(on));
 }
 
 /**
@@ -50,9 +42,7 @@ export async function execOnMany(
   const outcomes = await withLine(context, place, { ...dialling, sharesLine: true }, async connected => {
     requirePermission(connected, 'agents', 'reach machines there');
     const { line } = connected;
-    context.hint = 'postern agents HOST shows who is there';
-    const { found, missing } = choose(await listAgents(line, { signal: context.signal }), options);
-    context.hint = undefined;
+    const { found, missing } = await chosenAgents(context, line, options);
     const output = makeOutput(context, options);
     const routes = makeAgentRoutes();
     const done: Outcome[] = missing.map(name => ({ name, error: notThere(name) }));
@@ -68,40 +58,6 @@ export async function execOnMany(
     return done;
   });
   await tellSummary(context, outcomes);
-}
-
-// ── 1. Who is meant ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-function choose(
-  agents: readonly AgentEntry[],
-  { on, all }: ManyOptions,
-): { readonly found: readonly AgentEntry[]; readonly missing: readonly string[] } {
-  if (all === true && on !== undefined) throw new LineError('USAGE', '--all and --on do not go together');
-  const patterns = all === true ? ['*'] : on!.split(',').map(text => text.trim());
-  const matchers = patterns.map(matcherOf);
-  const found = agents.filter(({ name }) => matchers.some(matches => matches(name)));
-  const missing = patterns.filter(
-    (pattern, at) => !/[*?]/.test(pattern) && !agents.some(({ name }) => matchers[at]!(name)),
-  );
-  if (found.length === 0 && missing.length === 0)
-    throw new LineError('UNREACHABLE', all === true ? 'no machine is there now' : 'no machine of such a name is there');
-  return { found, missing: [...new Set(missing)] };
-}
-
-/** `*` is any number of characters, `?` one; everything else of a name stands for itself. */
-function matcherOf(pattern: string): (name: string) => boolean {
-  if (!/[*?]/.test(pattern)) {
-    const wanted = agentName(pattern);
-    return name => name === wanted;
-  }
-  // Runs of stars are one: many of them would take the matcher very long.
-  const source = pattern.toLowerCase().replace(/[*?]+|[^*?]+/g, part => {
-    if (!/[*?]/.test(part)) return part.replace(/[^a-z0-9]/g, '\\$&');
-    const ones = '.'.repeat(part.replaceAll('*', '').length);
-    return part.includes('*') ? `${ones}.*` : ones;
-  });
-  const expression = new RegExp(`^${source}$`);
-  return name => expression.test(name);
 }
 
 // ── 2. Each of them ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,15 +94,6 @@ async function runOn(
 function deadlineOf(signal: AbortSignal, timeoutSeconds: number | undefined): AbortSignal {
   if (timeoutSeconds === undefined) return signal;
   return AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutSeconds * 1000) + ANSWER_MS)]);
-}
-
-/** Runs `work` for each item, at most `parallel` at once, in their order. */
-async function atOnce<T>(items: readonly T[], parallel: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, worker));
 }
 
 function makeOutput(context: CommandContext, options: ManyOptions): PrefixedOutput | GroupedOutput | OutputEvents {
@@ -190,10 +137,6 @@ async function tellSummary(context: CommandContext, outcomes: readonly Outcome[]
   if (failed.length === 0) return;
   context.tell(`postern: failed on ${failed.length} of ${outcomes.length} machines`);
   for (const outcome of failed) context.tell(`postern: ${outcome.name}: ${said(outcome)}`);
-}
-
-function notThere(name: string): LineError {
-  return new LineError('UNREACHABLE', `no machine ${name} is there now`);
 }
 
 const ANSWER_MS = 10_000;
