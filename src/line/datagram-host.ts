@@ -78,7 +78,7 @@ export class SessionDatagrams {
   }
 
   /** Takes `dgram` of the client: a new connection, and the answer that tells of it. Nothing for one too many. */
-  open(message: JsonObject, { exporter }: Session): JsonObject | undefined {
+  open(message: JsonObject, { exporter }: Pick<Session, 'exporter'>): JsonObject | undefined {
     const clientId = decodeOpening(message);
     const nowMs = this.#clock.now();
     if (this.#openings.waitMs(nowMs) > 0) return undefined;
