@@ -26,7 +26,6 @@ import {
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { EventLog } from '../event-log.ts';
-import { explainError } from '../failure.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
 import { parsePermissions } from '../permissions.ts';
 import { formatUrl } from '../place.ts';
@@ -68,8 +67,7 @@ export async function serve(context: CommandContext, directory: string, options:
     onLine: line => log.line(line),
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
-    onDatagramsFailed: error =>
-      context.note(`no answers by UDP: ${explainError(error)}; the time is told over lines alone`),
+    onDatagramsFailed: error => log.noDatagrams(error),
   }).catch((thrown: unknown) => {
     if (isPortInUse(thrown))
       context.hint = 'another program listens there: choose another port, or --listen 0 for any free one';
@@ -146,6 +144,11 @@ class ServeLog {
   rejected({ address, error, usedUpCode }: RejectedLogin): void {
     const { code, message } = error;
     this.#log.write('refused', { address, code, reason: message, used_up_code: usedUpCode || undefined });
+  }
+
+  /** Everything is served all the same; questions come over lines. */
+  noDatagrams({ code, message }: LineError): void {
+    this.#log.write('no-udp', { code, reason: message });
   }
 
   fault(thrown: unknown): void {
