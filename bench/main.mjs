@@ -12,8 +12,9 @@ import { link } from './link.mjs';
 import { login } from './login.mjs';
 import { many } from './many.mjs';
 import { memory } from './memory.mjs';
+import { time } from './time.mjs';
 
-const suites = { bulk, many, link, exec, agents, login, memory };
+const suites = { bulk, many, link, exec, agents, time, login, memory };
 const wanted = process.argv.slice(2).filter(name => !name.startsWith('-'));
 const unknown = wanted.find(name => !Object.hasOwn(suites, name));
 if (unknown !== undefined) {
