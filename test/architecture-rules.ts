@@ -307,6 +307,12 @@ export const GATES: readonly Gate[] = [
     reason: 'commands start only through a runner, after the policy',
   },
   {
+    rule: 'R-T1',
+    packages: ['node:dgram'],
+    only: ['node/transports/datagram.ts'],
+    reason: 'a server can send nothing by UDP but the answer to a packet that has come',
+  },
+  {
     rule: 'never 4',
     packages: ['npm:@lydell/node-pty'],
     only: ['node/exec/terminal-runner.ts'],

@@ -299,7 +299,7 @@ function addDemo(program: Command, makeContext: MakeContext): void {
     .command('demo')
     .summary('a tour on this machine alone')
     .description(
-      'Serves a folder on loopback, lists and fetches it and runs a command from a second process, and checks what came.',
+      'Serves a folder on loopback, lists and fetches it, runs a command and asks the time from a second process, and checks what came.',
     )
     .action(async options => {
       const { demo } = await import('./commands/demo.ts');

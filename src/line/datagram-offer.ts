@@ -46,8 +46,7 @@ export class DatagramControl {
 
   begin(socket: DatagramSocket): DatagramAsker {
     this.#asker?.close();
-    const { provider, clock, sendControl } = this.#options;
-    this.#asker = new DatagramAsker({ provider, clock, sendControl, exporter: this.#session!.exporter }, socket);
+    this.#asker = new DatagramAsker({ ...this.#options, exporter: this.#session!.exporter }, socket);
     if (this.#end !== undefined) this.#asker.end(this.#end);
     return this.#asker;
   }

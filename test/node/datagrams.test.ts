@@ -83,7 +83,7 @@ describe('datagrams over UDP', () => {
       copy[Math.floor(random() * copy.length)]! ^= 0x10;
       return copy;
     };
-    let held: Buffer | undefined;
+    let held: Uint8Array | undefined;
     proxy.on('message', (packet, from) => {
       client = from.port;
       const send = (bytes: Uint8Array): void => {
@@ -93,7 +93,7 @@ describe('datagrams over UDP', () => {
       old.push(Buffer.from(packet));
       const roll = random();
       if (roll < 0.06) return;
-      if (roll < 0.12) held = Buffer.from(packet);
+      if (roll < 0.12) held = packet.slice();
       else if (roll < 0.18) send(packet.subarray(0, Math.floor(random() * packet.length)));
       else if (roll < 0.24) send(forged(packet));
       else if (roll < 0.3) send(Buffer.from(packet.toString('latin1').repeat(2), 'latin1'));

@@ -11,6 +11,7 @@ import {
   nodeCrypto,
   serveCommands,
   serveFolder,
+  serveTime,
   temporaryInstall,
 } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
@@ -55,8 +56,8 @@ class Tour {
       host: '127.0.0.1',
       port: 0,
       passphrase: [passphrase],
-      services: [await serveFolder(share), commands],
-      allow: ['read', 'exec'],
+      services: [await serveFolder(share), commands, await serveTime()],
+      allow: ['read', 'exec', 'time'],
       install: temporaryInstall(),
     });
     await this.#say(`serving a folder on 127.0.0.1 port ${server.port}; passphrase: ${passphrase.text}`);
@@ -67,6 +68,7 @@ class Tour {
       await this.#client(passphrase.text, ['ls', '-l', '-R', url]);
       await this.#client(passphrase.text, ['get', `${url}/notes.txt`, `${url}/photos`, 'fetched/']);
       await this.#client(passphrase.text, ['exec', url, '-c', 'echo this was run there']);
+      await this.#client(passphrase.text, ['time', '--offset', url]);
       await this.#client('not the right passphrase', ['get', `${url}/notes.txt`, 'stolen.txt'], 4);
       await this.#compare(share, join(this.#home, 'fetched'));
     } finally {
