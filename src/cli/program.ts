@@ -1,5 +1,6 @@
-import { Command, Help, InvalidArgumentError as InvalidArgument, Option } from 'commander';
+import { Command, InvalidArgumentError as InvalidArgument, Option } from 'commander';
 import type { CommandContext, OutputOptions } from './context.ts';
+import { HELP_FORMAT } from './help.ts';
 import { parsePort } from './port.ts';
 import { VERSION } from './version.ts';
 
@@ -17,14 +18,7 @@ export function buildProgram(makeContext: MakeContext): Command {
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    // One screen: what every program has is not listed, and EXAMPLES says where the rest is.
-    .configureHelp({
-      visibleOptions: command =>
-        command.parent === null ? [] : Help.prototype.visibleOptions.call(new Help(), command),
-      visibleCommands: command => command.commands.slice(),
-      // Every command has options.
-      subcommandTerm: command => Help.prototype.subcommandTerm.call(new Help(), command).replace(' [options]', ''),
-    })
+    .configureHelp(HELP_FORMAT)
     .exitOverride()
     // So that `--` is left to the command that it was written for.
     .enablePositionalOptions()

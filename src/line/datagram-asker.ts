@@ -114,15 +114,17 @@ export class DatagramAsker {
       return current;
     }
     this.#opening ??= this.#begin(provider.randomBytes(ID_BYTES));
-    const { promise } = this.#opening;
+    const opening = this.#opening;
     let timer: Timer | undefined;
     let stopListening = (): void => {};
     try {
       return await new Promise<OpenConnection>((resolve, reject) => {
-        promise.then(resolve, reject);
-        timer = clock.after(Math.max(withinMs, 0), () =>
-          reject(new LineError('TIMEOUT', 'the other side has opened no datagrams')),
-        );
+        opening.promise.then(resolve, reject);
+        timer = clock.after(Math.max(withinMs, 0), () => {
+          // Perhaps it has had enough of new connections for now: the next question asks for one again.
+          if (this.#opening === opening) this.#opening = undefined;
+          reject(new LineError('TIMEOUT', 'the other side has opened no datagrams'));
+        });
         stopListening = onAbort(signal, reject);
       });
     } finally {

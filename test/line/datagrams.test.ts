@@ -308,6 +308,19 @@ describe('datagrams of a line', () => {
     expect(new Set(sent.there).size).toBe(sent.there.length);
   });
 
+  it('are opened again after the other side has refused for a while', async () => {
+    const { connected, clock, network } = await scene();
+    let asker = connected.datagrams!.open(network.socket());
+    for (let count = 0; count < 8; count += 1) {
+      asker = connected.datagrams!.open(network.socket());
+      await asker.ask({ n: count }, { timeoutMs: 1000 });
+    }
+    const ninth = connected.datagrams!.open(network.socket());
+    expect(await codeOf(settled(clock, ninth.ask({ n: 8 }, { timeoutMs: 500 }), 500))).toBe('TIMEOUT');
+    clock.advance(2000);
+    expect((await settled(clock, ninth.ask({ n: 9 }))).body).toEqual({ echo: 9 });
+  });
+
   it('R-T1: are answered 50 times a second, and more on the owner’s word', async () => {
     const answeredOf = async (perSecond?: number) => {
       let answered = 0;

@@ -101,7 +101,7 @@ class UdpSocket implements DatagramSocket {
 }
 
 /** What waits while this process does something else: some thousand questions. */
-const SERVER_BUFFER_BYTES = 4 * 1024 * 1024;
+const SERVER_BUFFER_BYTES = 1024 * 1024;
 
 function makeSocket(address: string, recvBufferSize?: number): Socket {
   return createSocket({

@@ -69,7 +69,9 @@ describe('postern time', () => {
     expect((await served.run(['time', served.url, '--zone', 'Nowhere/There'])).status).toBe(2);
     expect((await served.run(['time', served.url, '--utc', '--zone', 'UTC'])).status).toBe(2);
     expect((await served.run(['time', served.url, '--offset', '%H'])).status).toBe(2);
+    expect((await served.run(['time', served.url, '--all', '%H'])).status).toBe(2);
     expect((await served.run(['time', served.url, '--all', '--via', 'udp'])).status).toBe(2);
+    expect((await served.run(['time', served.url, '--on', 'east', '--via', 'udp'])).status).toBe(2);
   });
 
   it('asks over the line where UDP is blocked, and says so', async () => {

@@ -37,9 +37,11 @@ export async function time(
   const place = await remotePlace(text, options);
   const name = formatHost(place.host);
   context.doing = `cannot ask ${name} for the time`;
+  if (options.via === 'udp' && (options.on !== undefined || options.all === true)) {
+    throw new LineError('USAGE', 'agents are reached over the line, not by UDP');
+  }
   const show = await presentation(format, options);
   if (isMany(options)) {
-    if (options.via === 'udp') throw new LineError('USAGE', 'agents are reached over the line, not by UDP');
     await timeOnMany(context, place, options);
     return;
   }
@@ -62,9 +64,8 @@ interface Answered {
 async function ask(context: CommandContext, reached: Reached, name: string, options: TimeOptions): Promise<Answered> {
   const exchanges = options.offset === true || context.options.json === true ? EXCHANGES : 1;
   const { signal } = context;
-  if (options.via !== 'line' && (options.on === undefined || options.via === 'udp')) {
+  if (options.via !== 'line' && options.on === undefined) {
     try {
-      if (options.on !== undefined) throw new LineError('USAGE', 'an agent is reached over the line, not by UDP');
       const asker = await openDatagrams(reached);
       if (asker === undefined) throw new LineError('UNSUPPORTED', `${name} answers nothing by UDP`);
       const timeoutMs = options.via === 'udp' ? undefined : PATIENCE_MS;
@@ -78,13 +79,12 @@ async function ask(context: CommandContext, reached: Reached, name: string, opti
 }
 
 /** How an answer is shown; whatever is wrong with it is told before anybody is asked. */
-async function presentation(
-  format = DEFAULT_FORMAT,
-  { utc, zone, offset }: TimeOptions,
-): Promise<(answer: TimeEstimate) => string> {
+async function presentation(format = DEFAULT_FORMAT, options: TimeOptions): Promise<(answer: TimeEstimate) => string> {
+  const { utc, zone } = options;
   if (utc === true && zone !== undefined) throw new LineError('USAGE', '--utc and --zone do not go together');
-  if (offset === true && format !== DEFAULT_FORMAT)
-    throw new LineError('USAGE', '--offset tells no time, so it takes no FORMAT');
+  if ((options.offset === true || isMany(options)) && format !== DEFAULT_FORMAT) {
+    throw new LineError('USAGE', 'offsets are no times, so --offset and many machines take no FORMAT');
+  }
   const chosen = utc === true ? utcZone() : zone === undefined ? undefined : await loadZone(zone);
   formatTime(format, { unixMs: 0 }, utcZone());
   return answer => formatTime(format, answer, chosen ?? zoneThere(answer.zone));
