@@ -22,8 +22,10 @@ export function readBoth(clock: UnixClock, lineClock: Clock): UnixReading & { re
 /**
  * The clock of this machine, finer than its milliseconds. A reading w of `Date.now` at the monotonic time m says that the
  * clock is ahead of the monotonic one by w - m to w - m + 1 ms. Two readings on both sides of a tick narrow that to some
- * microseconds; so `now` waits for a tick, 1 ms at most, when the last one is a second ago. A clock that is stepped meanwhile
- * contradicts what was known, and is measured anew; `performance.timeOrigin` would not notice.
+ * microseconds; so `now` waits for a tick, 1 ms at most, when the last one is a second ago.
+ *
+ * A clock that is stepped meanwhile contradicts what was known, by two milliseconds or more at once, else within that
+ * second, and is measured anew. `performance.timeOrigin` would not notice.
  */
 export class SystemUnixClock implements UnixClock {
   readonly #wall: () => number;
