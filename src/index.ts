@@ -18,6 +18,17 @@ export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEven
 export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
 export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
 export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
+export { ChatRoom, type ChatRoomOptions, listRooms, type SendOptions } from './services/chat/chat-room.ts';
+export type {
+  ChatEvent,
+  ChatFile,
+  ChatMember,
+  ChatMessage,
+  ChatMessageKind,
+  ChatRoomEntry,
+  HistoryRange,
+  JoinedRoom,
+} from './services/chat/message.ts';
 export type { Command } from './services/command.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {

@@ -111,6 +111,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/chat/',
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'a service uses a channel that it is given, knows no other service and no platform',
+  },
+  {
     files: 'services/agents/',
     may: ['services/*', 'protocol/bytes/', 'line/abort.ts'],
     mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
@@ -141,6 +147,7 @@ export const LAYERS: readonly Layer[] = [
       'services/files/reading/offers.ts',
       'services/files/reading/subtree.ts',
       'services/agents/',
+      'services/chat/chat-room.ts',
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'services/shell/shell-host.ts',

@@ -7,6 +7,7 @@ export {
   runAgent,
   serveAgents,
 } from './agent.ts';
+export { joinChat, makeChatRoom } from './chat.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
 export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';
