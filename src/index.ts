@@ -18,7 +18,23 @@ export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEven
 export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
 export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
 export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
-export { ChatRoom, type ChatRoomOptions, listRooms, type SendOptions } from './services/chat/chat-room.ts';
+export { type ChatHost, type ChatHostOptions, chatHost } from './services/chat/chat-host.ts';
+export { ChatRoom, type ChatRoomOptions, type SendOptions, type StoredMessage } from './services/chat/chat-room.ts';
+export type {
+  ChatHistory,
+  ChatKeep,
+  FoundStep,
+  HistoryView,
+  IdRange,
+  KeptRoom,
+  NameOwner,
+  SearchView,
+  Seen,
+  StoredAs,
+  UnstoredMessage,
+} from './services/chat/history.ts';
+export type { FloodLimits } from './services/chat/hosting/flood.ts';
+export { MemoryHistory } from './services/chat/memory-history.ts';
 export type {
   ChatEvent,
   ChatFile,
@@ -29,6 +45,8 @@ export type {
   HistoryRange,
   JoinedRoom,
 } from './services/chat/message.ts';
+export type { ChatName } from './services/chat/names.ts';
+export { listRooms } from './services/chat/reading.ts';
 export type { Command } from './services/command.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {
