@@ -92,8 +92,9 @@ export class ChatServer implements House {
         const room = this.#roomOf(roomName);
         const head = this.#head;
         const behind = after === undefined ? undefined : Math.min(after, head);
-        member = new Member({ channel, device, deviceText, room, name, head, after: behind }, this);
+        member = new Member({ channel, device, deviceText, room, name }, this);
         this.#enter(member, channel, seen);
+        member.takePlace(head, behind);
         const members = [...take(room.people(), MAX_CHAT_NAMES_TOLD)].map(person => person.name);
         const joined = { name: name.name, head, seen, members, count: room.count };
         member.begin(joined, behind === undefined ? undefined : await this.#privateGap(device, behind, head));

@@ -32,10 +32,10 @@ export class Member implements RoomMember {
   readonly #channel: Channel;
   readonly #house: House;
   /** The place in the ring of what comes next, and the id up to which all has been told. */
-  #at: number;
-  #lastId: number;
+  #at = 0;
+  #lastId = 0;
   /** Up to this place it returns to what was said before it came. */
-  readonly #replayedTo: number;
+  #replayedTo = 0;
   /** What must be read from history before the rest follows. */
   #gap: IdRange | undefined;
   #telling: 'not-yet' | 'resting' | 'busy' = 'not-yet';
@@ -43,21 +43,25 @@ export class Member implements RoomMember {
   #whenStored: (() => void) | undefined;
   #answered: Promise<void> = Promise.resolve();
 
-  /** Stands in `room` at its end, or behind the message `after`. */
   constructor(options: MemberOptions, house: House) {
-    const { channel, device, deviceText, room, name, head, after } = options;
+    const { channel, device, deviceText, room, name } = options;
     this.#channel = channel;
     this.device = device;
     this.deviceText = deviceText;
     this.room = room;
     this.name = name;
     this.#house = house;
-    this.#lastId = after ?? head;
-    this.#replayedTo = room.ring.end;
-    this.#at = after === undefined ? room.ring.end : room.ring.placeBehind(after);
   }
 
-  /** Begins to tell. With a gap all up to its end is left to history. */
+  /** Goes to the end of the room, where `head` is the last message of the server, or behind the message `after`. */
+  takePlace(head: number, after: number | undefined): void {
+    const { ring } = this.room;
+    this.#lastId = after ?? head;
+    this.#replayedTo = ring.end;
+    this.#at = after === undefined ? ring.end : ring.placeBehind(after);
+  }
+
+  /** Begins to tell. With a gap, what is there now is left to history. */
   begin(joined: JoinedRoom, gap: IdRange | undefined): void {
     if (gap !== undefined) {
       this.#gap = gap;
@@ -191,10 +195,6 @@ export interface MemberOptions {
   readonly deviceText: string;
   readonly room: Room;
   readonly name: ChatName;
-  /** The id of the last message of the server. */
-  readonly head: number;
-  /** At most `head`. */
-  readonly after: number | undefined;
 }
 
 /** What a member needs of its server. */
