@@ -17,6 +17,11 @@ const PORTS = [
   'services/files/change-signal.ts',
   'services/exec/runner.ts',
   'services/shell/terminal.ts',
+  'services/chat/history.ts',
+  'services/chat/message.ts',
+  // What histories have in common: who may have a name, and by which words a text is found.
+  'services/chat/names.ts',
+  'services/chat/words.ts',
 ];
 
 export interface Layer {
@@ -148,6 +153,8 @@ export const LAYERS: readonly Layer[] = [
       'services/files/reading/subtree.ts',
       'services/agents/',
       'services/chat/chat-room.ts',
+      'services/chat/chat-host.ts',
+      'services/chat/memory-history.ts',
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'services/shell/shell-host.ts',
@@ -158,6 +165,7 @@ export const LAYERS: readonly Layer[] = [
       'node:',
       'npm:smol-toml',
       'npm:@lydell/node-pty',
+      'npm:@photostructure/sqlite',
     ],
     mayNameTypesOf: [
       'services/files/hash.ts',
@@ -293,5 +301,11 @@ export const GATES: readonly Gate[] = [
     packages: ['npm:@lydell/node-pty'],
     only: ['node/exec/terminal-runner.ts'],
     reason: 'terminals start only through their runner, after the policy',
+  },
+  {
+    rule: 'one place for SQL',
+    packages: ['npm:@photostructure/sqlite', 'node:sqlite'],
+    only: ['node/chat/open-database.ts'],
+    reason: 'a library that opens files by their names gets none but those of the state folder',
   },
 ];

@@ -7,6 +7,8 @@ export {
   runAgent,
   serveAgents,
 } from './agent.ts';
+export type { LoadSqlite } from './chat/open-database.ts';
+export { type ChatOptions, serveChat } from './chat/serve-chat.ts';
 export { joinChat, makeChatRoom } from './chat.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';

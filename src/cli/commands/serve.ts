@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import {
   type AgentEntry,
   type AuditEntry,
+  type ChatHost,
+  type ChatKeep,
   type CommandService,
   DEFAULT_PORT,
   fingerprint,
@@ -18,11 +20,13 @@ import {
   type Service,
   type ShellHost,
   serveAgents,
+  serveChat,
   serveCommands,
   serveFolder,
   serveTerminals,
   thisInstall,
 } from '../../node/index.ts';
+import { parseKeep } from '../chat-keep.ts';
 import type { CommandContext } from '../context.ts';
 import { EventLog } from '../event-log.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
@@ -38,6 +42,7 @@ export interface ServeOptions {
   readonly port?: number;
   readonly allow: string;
   readonly passwordFile?: string;
+  readonly chatKeep?: string;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -45,6 +50,7 @@ export async function serve(context: CommandContext, directory: string, options:
   context.doing = `cannot serve ${directory}`;
   const allow = parsePermissions(options.allow);
   const { host, port } = parseListen(options);
+  const keep = options.chatKeep === undefined ? undefined : parseKeep(options.chatKeep);
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
@@ -53,7 +59,8 @@ export async function serve(context: CommandContext, directory: string, options:
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
   const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
   const agents = allow.includes('agents') ? serveAgents({ onAgent: log.agent.bind(log) }) : undefined;
-  const services = [folder, commands, terminals, agents].filter(service => service !== undefined);
+  const chat = allow.includes('chat') ? openChat(directory, log, keep) : undefined;
+  const services = [folder, commands, terminals, agents, chat].filter(service => service !== undefined);
   const server = await listen({
     host,
     port,
@@ -88,6 +95,7 @@ export async function serve(context: CommandContext, directory: string, options:
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
   await Promise.all([server.close(), commands?.close(), terminals?.close()]);
+  await chat?.close();
 }
 
 function announce(
@@ -152,6 +160,11 @@ class ServeLog {
     this.#log.audit(entry);
   }
 
+  /** Nothing that is said is kept beyond this run. */
+  chatInMemory({ code, message }: LineError): void {
+    this.#log.write('chat-in-memory', { code, reason: message });
+  }
+
   agent(event: 'joined' | 'left', { name, device }: AgentEntry): void {
     this.#log.write(`agent-${event}`, { name, device: fingerprint(device) });
   }
@@ -176,6 +189,14 @@ function openTerminals(directory: string, log: ServeLog): Promise<ShellHost> {
 function openCommands(directory: string, log: ServeLog): Promise<CommandService> {
   return serveCommands(directory, {
     onAudit: entry => log.audit(entry),
+    onFault: thrown => log.fault(thrown),
+  });
+}
+
+function openChat(directory: string, log: ServeLog, keep: ChatKeep | undefined): ChatHost {
+  return serveChat(directory, {
+    ...(keep === undefined ? {} : { keep }),
+    onMemory: error => log.chatInMemory(error),
     onFault: thrown => log.fault(thrown),
   });
 }

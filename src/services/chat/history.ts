@@ -46,7 +46,7 @@ export interface ChatHistory {
    * Makes the name the device's, or notes that it is used again. `isInUse` says of a name that it may not be let go to make
    * room. Throws `EXISTS` for the name of another device and `TOO_MANY`.
    */
-  claimName(name: ChatName, device: Uint8Array, nowMs: number, isInUse: (key: string) => boolean): Promise<void>;
+  claimName(name: ChatName, device: Uint8Array, isInUse: (key: string) => boolean): Promise<void>;
 
   /** Whose name this is, as that device writes it. */
   ownerOf(key: string): Promise<NameOwner | undefined>;

@@ -1,4 +1,3 @@
-import { LineError } from '../../errors.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import {
   CHAT_MEMORY_BYTES,
@@ -21,7 +20,7 @@ import type {
   UnstoredMessage,
 } from './history.ts';
 import type { ChatMessage } from './message.ts';
-import type { ChatName } from './names.ts';
+import { type ChatName, nameIsTaken, tooManyNames } from './names.ts';
 import { holdsPhrase, wordsOf } from './words.ts';
 
 /** A history that lives as long as its process, bounded in messages and bytes: the oldest go first. */
@@ -105,12 +104,7 @@ export class MemoryHistory implements ChatHistory {
       .slice(0, limit);
   }
 
-  async claimName(
-    name: ChatName,
-    device: Uint8Array,
-    _nowMs: number,
-    isInUse: (key: string) => boolean,
-  ): Promise<void> {
+  async claimName(name: ChatName, device: Uint8Array, isInUse: (key: string) => boolean): Promise<void> {
     this.#names.claim(name, device, isInUse);
   }
 
@@ -243,14 +237,6 @@ class MemoryNames {
     }
     throw tooManyNames();
   }
-}
-
-export function nameIsTaken(name: string): LineError {
-  return new LineError('EXISTS', `the name ${name} belongs to another device here`);
-}
-
-export function tooManyNames(): LineError {
-  return new LineError('TOO_MANY', 'too many names are in use');
 }
 
 function isVisible({ room, message, toDevice }: Kept, device: Uint8Array): boolean {

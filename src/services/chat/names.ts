@@ -21,6 +21,14 @@ export function roomName(text: string): string {
   return name;
 }
 
+export function nameIsTaken(name: string): LineError {
+  return new LineError('EXISTS', `the name ${name} belongs to another device here`);
+}
+
+export function tooManyNames(): LineError {
+  return new LineError('TOO_MANY', 'too many names are in use');
+}
+
 function requireName(name: string, of: string): void {
   // Units first: a long text is not cut into characters.
   if (name.length <= 2 * MAX_CHAT_NAME_LENGTH && [...name].length <= MAX_CHAT_NAME_LENGTH && NAME.test(name)) return;

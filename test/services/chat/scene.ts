@@ -43,7 +43,10 @@ export class ChatScene {
     this.#listener = listener;
   }
 
-  async dial(staticKey: KeyPair = nodeCrypto.generateKeyPair(), options: Partial<OpenLineOptions> = {}): Promise<Dialled> {
+  async dial(
+    staticKey: KeyPair = nodeCrypto.generateKeyPair(),
+    options: Partial<OpenLineOptions> = {},
+  ): Promise<Dialled> {
     const [near, far] = memoryPair();
     this.#listener.accept(far);
     const { line } = await openLine(near, await loginOptions({ staticKey, ...options }));
@@ -161,7 +164,14 @@ async function start(history: ChatHistory, options: SceneOptions): Promise<{ hos
     ...rest,
   });
   const listener = await makeListener({
-    limits: { hellosPerSecond: 1e6, helloBurst: 1e6, hellosPerSecondPerSource: 1e6, helloBurstPerSource: 1e6, halfOpenConnectionsPerSource: 1000, halfOpenConnections: 1000 },
+    limits: {
+      hellosPerSecond: 1e6,
+      helloBurst: 1e6,
+      hellosPerSecondPerSource: 1e6,
+      helloBurstPerSource: 1e6,
+      halfOpenConnectionsPerSource: 1000,
+      halfOpenConnections: 1000,
+    },
     onChannel: dispatchChannels([host], allow),
     onFault: thrown => {
       throw thrown;

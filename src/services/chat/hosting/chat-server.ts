@@ -275,7 +275,7 @@ export class ChatServer implements House {
   async #claim(name: ChatName, device: Uint8Array): Promise<void> {
     this.#namesInUse.set(name.key, (this.#namesInUse.get(name.key) ?? 0) + 1);
     try {
-      await this.#history.claimName(name, device, this.#options.nowMs(), key => this.#namesInUse.has(key));
+      await this.#history.claimName(name, device, key => this.#namesInUse.has(key));
     } catch (thrown) {
       this.#release(name);
       throw thrown;
