@@ -94,8 +94,7 @@ export async function serve(context: CommandContext, directory: string, options:
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
-  await Promise.all([server.close(), commands?.close(), terminals?.close()]);
-  await chat?.close();
+  await Promise.all([server.close(), commands?.close(), terminals?.close(), chat?.close()]);
 }
 
 function announce(

@@ -1,3 +1,4 @@
+import { LineError } from '../../errors.ts';
 import type { Channel } from '../../line/channel.ts';
 import { systemClock } from '../../line/clock.ts';
 import type { Route } from '../../line/route.ts';
@@ -11,12 +12,13 @@ import { CHAT_KIND } from './messages.ts';
  * first asks for chat; what it gives belongs to the host.
  */
 export function chatHost(openHistory: () => Promise<ChatHistory>, options: ChatHostOptions): ChatHost {
-  const held: { server?: Promise<ChatServer> } = {};
+  const held: { server?: Promise<ChatServer>; isClosed?: boolean } = {};
   const open = async (): Promise<ChatServer> =>
     ChatServer.open(await openHistory(), { ...options, clock: options.clock ?? systemClock });
   const kind = (handle: (server: ChatServer, channel: Channel, route: Route) => Promise<void>) => ({
     permission: 'chat' as const,
     handle: async (channel: Channel, route: Route) => {
+      if (held.isClosed) throw new LineError('SHUTDOWN', 'this side stops');
       held.server ??= open();
       await handle(await held.server, channel, route);
     },
@@ -31,6 +33,7 @@ export function chatHost(openHistory: () => Promise<ChatHistory>, options: ChatH
       [CHAT_KIND.who]: kind((server, channel, route) => server.listMembers(channel, route)),
     },
     close: async () => {
+      held.isClosed = true;
       // One that could not be opened told so whoever asked for it.
       const server = await held.server?.catch(() => undefined);
       await server?.close();
@@ -39,7 +42,7 @@ export function chatHost(openHistory: () => Promise<ChatHistory>, options: ChatH
 }
 
 export interface ChatHost extends Service {
-  /** Writes what is left and closes the history; for whoever made the service, once its server is closed. */
+  /** Stores what was said, ends the channels that are open, and closes the history. May be called twice. */
   close(): Promise<void>;
 }
 

@@ -49,6 +49,8 @@ export class ChatServer implements House {
     ofAll: Number.POSITIVE_INFINITY,
     refusal: 'too much is being read at once',
   });
+  /** All that are open. */
+  readonly #channels = new Set<Channel>();
   /** By the keys of names, how many members are here, or about to be, under each. */
   readonly #namesInUse = new Map<string, number>();
   readonly #seen: SeenNotes;
@@ -79,40 +81,16 @@ export class ChatServer implements House {
 
   /** `chat.join`: in the room as long as the channel is open. */
   async join(channel: Channel, route: Route): Promise<void> {
-    const { room: roomName, name, after } = decodeJoin(channel.request);
-    const device = route.peer.key;
-    const deviceText = encodeBase64url(device);
-    const leavePlace = this.#memberPlaces.take(device);
-    let member: Member | undefined;
-    try {
-      await this.turnOf(deviceText);
-      await this.#claim(name, device);
-      try {
-        const seen = await this.#seen.of(name.key, roomName);
-        const room = this.#roomOf(roomName);
-        const head = this.#head;
-        const behind = after === undefined ? undefined : Math.min(after, head);
-        member = new Member({ channel, device, deviceText, room, name }, this);
-        this.#enter(member, channel, seen);
-        member.takePlace(head, behind);
-        const members = [...take(room.people(), MAX_CHAT_NAMES_TOLD)].map(person => person.name);
-        const joined = { name: name.name, head, seen, members, count: room.count };
-        member.begin(joined, behind === undefined ? undefined : await this.#privateGap(device, behind, head));
-        await member.converse();
-      } finally {
-        if (member === undefined) this.#release(name);
-        else this.#leave(member);
-      }
-    } finally {
-      leavePlace();
-    }
+    await this.#running(channel, () => this.#join(channel, route));
   }
 
   /** `chat.history` */
   async readHistory(channel: Channel, route: Route): Promise<void> {
     const room = readRoom(channel.request);
     const range = decodeRange(channel.request);
-    await this.#reading(route, () => sendHistory(channel, this.#history, { room, device: route.peer.key }, range));
+    await this.#reading(channel, route, () =>
+      sendHistory(channel, this.#history, { room, device: route.peer.key }, range),
+    );
   }
 
   /** `chat.search` */
@@ -123,12 +101,12 @@ export class ChatServer implements House {
     const last = hasField(request, 'last') ? readInteger(request, 'last') : DEFAULT_FOUND;
     const view = { room, device: route.peer.key };
     const { clock } = this.#options;
-    await this.#reading(route, () => sendFound(channel, this.#history, view, { words, last, clock }));
+    await this.#reading(channel, route, () => sendFound(channel, this.#history, view, { words, last, clock }));
   }
 
   /** `chat.rooms` */
   async listRooms(channel: Channel, route: Route): Promise<void> {
-    await this.#reading(route, async () => {
+    await this.#reading(channel, route, async () => {
       const unlisted = new Set(this.#rooms.keys());
       for (let after: string | undefined = ''; after !== undefined; ) {
         const page = await this.#history.rooms(after, LISTED_AT_ONCE);
@@ -150,18 +128,19 @@ export class ChatServer implements House {
   /** `chat.who` */
   async listMembers(channel: Channel, route: Route): Promise<void> {
     const room = readRoom(channel.request);
-    await this.#reading(route, async () => {
+    await this.#reading(channel, route, async () => {
       const people = [...(this.#rooms.get(room)?.people() ?? [])];
       await sendList(channel, 'members', people.map(encodeMember));
       await channel.send({ t: 'done' });
     });
   }
 
-  /** What was said is stored; then the history is closed. May be called twice. */
+  /** Stores what was said, ends all channels with `SHUTDOWN`, and closes the history. May be called twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#trimTimer?.cancel();
     await this.#commits.idle();
+    for (const channel of this.#channels) channel.reset(stopping());
     await this.#seen.close();
     await this.#history.close();
   }
@@ -182,7 +161,7 @@ export class ChatServer implements House {
     if (say.to !== undefined && to === undefined) {
       throw new LineError('NOT_FOUND', `nobody is called ${say.to.name} here`);
     }
-    if (this.#isClosed) throw new LineError('SHUTDOWN', 'this side stops');
+    if (this.#isClosed) throw stopping();
     const { nonce, kind, text, file } = say;
     const room = to === undefined ? member.room.name : undefined;
     const unstored = { room, nonce, from: member.name.name, device: member.device, kind, text, to, file };
@@ -217,6 +196,36 @@ export class ChatServer implements House {
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #join(channel: Channel, route: Route): Promise<void> {
+    const { room: roomName, name, after } = decodeJoin(channel.request);
+    const device = route.peer.key;
+    const deviceText = encodeBase64url(device);
+    const leavePlace = this.#memberPlaces.take(device);
+    let member: Member | undefined;
+    try {
+      await this.turnOf(deviceText);
+      await this.#claim(name, device);
+      try {
+        const seen = await this.#seen.of(name.key, roomName);
+        const room = this.#roomOf(roomName);
+        const head = this.#head;
+        const behind = after === undefined ? undefined : Math.min(after, head);
+        member = new Member({ channel, device, deviceText, room, name }, this);
+        this.#enter(member, channel, seen);
+        member.takePlace(head, behind);
+        const members = [...take(room.people(), MAX_CHAT_NAMES_TOLD)].map(person => person.name);
+        const joined = { name: name.name, head, seen, members, count: room.count };
+        member.begin(joined, behind === undefined ? undefined : await this.#privateGap(device, behind, head));
+        await member.converse();
+      } finally {
+        if (member === undefined) this.#release(name);
+        else this.#leave(member);
+      }
+    } finally {
+      leavePlace();
+    }
+  }
 
   /** What was stored: to its room, or to the rooms that the two devices are in. */
   #show(message: ChatMessage, member: Member, to: NameOwner | undefined): void {
@@ -288,12 +297,25 @@ export class ChatServer implements House {
     else this.#namesInUse.delete(key);
   }
 
-  async #reading(route: Route, work: () => Promise<void>): Promise<void> {
+  async #reading(channel: Channel, route: Route, work: () => Promise<void>): Promise<void> {
     const leavePlace = this.#readPlaces.take(route.peer.key);
     try {
-      await work();
+      await this.#running(channel, work);
     } finally {
       leavePlace();
+    }
+  }
+
+  /** What fails because this side stops is no fault. */
+  async #running(channel: Channel, work: () => Promise<void>): Promise<void> {
+    if (this.#isClosed) throw stopping();
+    this.#channels.add(channel);
+    try {
+      await work();
+    } catch (thrown) {
+      throw this.#isClosed ? stopping() : thrown;
+    } finally {
+      this.#channels.delete(channel);
     }
   }
 
@@ -324,6 +346,10 @@ export interface ChatServerOptions {
   readonly checkFile?: ((file: ChatFile) => Promise<void>) | undefined;
   /** Hears of what nobody asked for and still failed. Must not throw. */
   readonly onFault?: ((thrown: unknown) => void) | undefined;
+}
+
+function stopping(): LineError {
+  return new LineError('SHUTDOWN', 'this side stops');
 }
 
 function* take<Value>(values: Iterable<Value>, count: number): Generator<Value> {
