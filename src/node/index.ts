@@ -9,7 +9,7 @@ export {
 } from './agent.ts';
 export type { LoadSqlite } from './chat/open-database.ts';
 export { type ChatOptions, serveChat } from './chat/serve-chat.ts';
-export { joinChat, makeChatRoom } from './chat.ts';
+export { joinChat, makeChatRoom, type StayInChatEvent, type StayInChatOptions, stayInChat } from './chat.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
 export { type CommandOptions, type CommandService, serveCommands } from './exec/command-service.ts';

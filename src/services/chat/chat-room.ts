@@ -61,7 +61,8 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   #attaching: Channel | undefined;
   #attachment: Attachment | undefined;
   #whenAttached: (() => void) | undefined;
-  #detaching = new Detaching();
+  #detaching = new Ending<LineError | undefined>();
+  readonly #left = new Ending<void>();
   #seen = 0;
   #seenTimer: Timer | undefined;
   #leaving: Promise<void> | undefined;
@@ -83,6 +84,11 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   /** Settles when the present attachment ends, or the next one: with the error that ended it, `undefined` after `leave`. */
   get detached(): Promise<LineError | undefined> {
     return this.#detaching.promise;
+  }
+
+  /** Resolves when `leave` is called, for who finds lines. */
+  get left(): Promise<void> {
+    return this.#left.promise;
   }
 
   /**
@@ -206,7 +212,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
     // A server that has forgotten everything counts anew.
     this.#lastId = Math.min(this.#lastId ?? head, head);
     this.#name = chatName(joined.name);
-    if (this.#detaching.isSettled) this.#detaching = new Detaching();
+    if (this.#detaching.isSettled) this.#detaching = new Ending();
     const attachment: Attachment = { channel, route, head, renaming: undefined, over: Promise.resolve() };
     this.#attachment = attachment;
     attachment.over = this.#listen(attachment);
@@ -306,6 +312,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   }
 
   async #leave(): Promise<void> {
+    this.#left.settle();
     this.#attaching?.reset();
     const attachment = this.#attachment;
     if (attachment !== undefined) {
@@ -397,11 +404,11 @@ interface Unacknowledged {
   readonly reject: (error: LineError) => void;
 }
 
-/** The end of one attachment. */
-class Detaching {
-  readonly promise: Promise<LineError | undefined>;
+/** Something that ends once, and who waits for it. */
+class Ending<Outcome> {
+  readonly promise: Promise<Outcome>;
   isSettled = false;
-  #resolve!: (error: LineError | undefined) => void;
+  #resolve!: (outcome: Outcome) => void;
 
   constructor() {
     this.promise = new Promise(resolve => {
@@ -409,9 +416,9 @@ class Detaching {
     });
   }
 
-  settle(error: LineError | undefined): void {
+  settle(outcome: Outcome): void {
     this.isSettled = true;
-    this.#resolve(error);
+    this.#resolve(outcome);
   }
 }
 
