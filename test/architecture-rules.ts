@@ -273,6 +273,8 @@ export const GATES: readonly Gate[] = [
       'node/exec/find-command.ts',
       // Types into a terminal, by its descriptor.
       'node/exec/terminal-runner.ts',
+      // Asks for the real path of the folder that says which history it is, and opens nothing.
+      'node/chat/serve-chat.ts',
       // A password file, and the terminal as a device: what the user names, never what a peer names.
       'cli/secrets.ts',
       'cli/terminal/prompt.ts',

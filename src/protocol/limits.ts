@@ -85,6 +85,8 @@ export const OUR_MAX_CHANNELS = 256;
 export const SHARED_BULK_FRAME_BYTES = 64 * KiB;
 /** How long the socket must have refused bytes to count as slow. */
 export const SLOW_SOCKET_MS = 20;
+/** And how long one that has taken none of what waits. */
+export const STOPPED_SOCKET_MS = 1_000;
 /** Bytes handed to the socket and not yet taken by it. */
 export const SOCKET_QUEUE_BYTES = 4 * MiB;
 /** The same on a slow socket, so that a command typed meanwhile does not wait behind megabytes. */
