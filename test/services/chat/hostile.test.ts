@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { LineErrorCode } from '../../../src/errors.ts';
 import type { Channel } from '../../../src/line/channel.ts';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
 import { encodeBase64url } from '../../../src/protocol/bytes/base64url.ts';
@@ -53,7 +54,7 @@ describe('a chat among hostile members', () => {
     expect(await endOf(line.open('chat.trim', {}))).toEqual(code('UNSUPPORTED'));
   });
 
-  it.each<[string, JsonObject, string]>([
+  it.each<[string, JsonObject, LineErrorCode]>([
     ['no room', { name: 'anna' }, 'PROTOCOL'],
     ['no name', { room: 'lobby' }, 'PROTOCOL'],
     ['an empty name', { room: 'lobby', name: '' }, 'BAD_NAME'],
