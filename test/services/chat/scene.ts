@@ -38,6 +38,8 @@ export class ChatScene {
   /** The server goes, and another one with the same history is in its place. */
   async restart(): Promise<void> {
     await this.#listener.close(0);
+    // Two servers of one history is what its lock prevents: what the old one still had to do must not come after this.
+    await this.#host.close();
     const { host, listener } = await start(this.history, this.#options);
     this.#host = host;
     this.#listener = listener;
