@@ -19,7 +19,7 @@ export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
 export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
 export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
 export { type ChatHost, type ChatHostOptions, chatHost } from './services/chat/chat-host.ts';
-export { ChatRoom, type ChatRoomOptions, type SendOptions, type StoredMessage } from './services/chat/chat-room.ts';
+export { ChatRoom, type ChatRoomOptions, type SendOptions } from './services/chat/chat-room.ts';
 export type {
   ChatHistory,
   ChatKeep,
@@ -46,6 +46,7 @@ export type {
   JoinedRoom,
 } from './services/chat/message.ts';
 export type { ChatName } from './services/chat/names.ts';
+export type { StoredMessage } from './services/chat/outbox.ts';
 export { listRooms } from './services/chat/reading.ts';
 export type { Command } from './services/command.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';

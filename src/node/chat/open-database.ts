@@ -57,7 +57,7 @@ async function loadSqlite(): Promise<Sqlite> {
 
 /** Not imported, because older versions of Node do not have it. */
 function ownSqlite(): Sqlite | undefined {
-  const { emitWarning } = process;
+  const emitWarning = process.emitWarning.bind(process);
   // What Node has to say of the age of its module is nothing for who chats.
   process.emitWarning = () => {};
   try {

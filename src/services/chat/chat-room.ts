@@ -6,7 +6,8 @@ import { isLineLost } from '../../line/lost.ts';
 import type { Route } from '../../line/route.ts';
 import { encodeBase64url } from '../../protocol/bytes/base64url.ts';
 import { type JsonObject, readInteger } from '../../protocol/bytes/json.ts';
-import { CHAT_TELL_MS, MAX_CHAT_UNACKNOWLEDGED } from '../../protocol/limits.ts';
+import { CHAT_TELL_MS } from '../../protocol/limits.ts';
+import { Ending } from './ending.ts';
 import { EventQueue, type Gap } from './event-queue.ts';
 import type { ChatEvent, ChatFile, ChatMember, ChatMessage, HistoryRange, JoinedRoom } from './message.ts';
 import {
@@ -27,6 +28,7 @@ import {
   type Say,
 } from './messages.ts';
 import { type ChatName, chatName, roomName } from './names.ts';
+import { Outbox, type StoredMessage } from './outbox.ts';
 import { listMembers, readHistory, searchHistory } from './reading.ts';
 
 export interface ChatRoomOptions {
@@ -54,7 +56,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   readonly #clock: Clock;
   readonly #reader = new EntryReader();
   readonly #events = new EventQueue();
-  readonly #unacknowledged = new Map<string, Unacknowledged>();
+  readonly #outbox = new Outbox();
   #name: ChatName;
   /** All messages up to this one are in the queue, taken from it, or in a gap there; `undefined` before the first joining. */
   #lastId: number | undefined;
@@ -128,9 +130,6 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   async send(text: string, options: SendOptions = {}): Promise<StoredMessage> {
     const { action = false, to, file } = options;
     if (this.#leaving !== undefined) throw new LineError('CLOSED', 'this room was left');
-    if (this.#unacknowledged.size >= MAX_CHAT_UNACKNOWLEDGED) {
-      throw new LineError('TOO_MANY', 'too many messages wait to be acknowledged');
-    }
     requireChatText(text);
     const say: Say = {
       nonce: encodeBase64url(this.#options.randomBytes(NONCE_BYTES)),
@@ -139,10 +138,9 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
       to: to === undefined ? undefined : chatName(to),
       file,
     };
-    return new Promise((resolve, reject) => {
-      this.#unacknowledged.set(say.nonce, { say, resolve, reject });
-      this.#say(encodeSay(say));
-    });
+    const stored = this.#outbox.add(say);
+    this.#say(encodeSay(say));
+    return stored;
   }
 
   /** Throws `EXISTS`, `BAD_NAME`, `TOO_MANY`, `STATE` while another one is under way, and `CLOSED` while there is no line. */
@@ -216,7 +214,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
     const attachment: Attachment = { channel, route, head, renaming: undefined, over: Promise.resolve() };
     this.#attachment = attachment;
     attachment.over = this.#listen(attachment);
-    for (const { say } of this.#unacknowledged.values()) this.#say(encodeSay(say));
+    for (const say of this.#outbox.says) this.#say(encodeSay(say));
     if (this.#seen > 0) this.#tellSeen();
     this.#whenAttached?.();
   }
@@ -254,16 +252,19 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
         return;
       }
       case 'stored':
-        this.#answered(readNonce(message))?.resolve({
+        this.#outbox.stored(readNonce(message), {
           id: readInteger(message, 'id', 1),
           timeMs: readInteger(message, 'ms'),
         });
         return;
       case 'refused': {
         const { nonce, error } = decodeRefused(message);
-        const refused = nonce === undefined ? attachment.renaming : this.#answered(nonce);
-        if (nonce === undefined) attachment.renaming = undefined;
-        refused?.reject(error);
+        if (nonce !== undefined) {
+          this.#outbox.refused(nonce, error);
+          return;
+        }
+        attachment.renaming?.reject(error);
+        attachment.renaming = undefined;
         return;
       }
       case 'renamed': {
@@ -291,12 +292,6 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
     this.#events.push({ type: 'message', message, isOld: message.id <= head }, lastId);
   }
 
-  #answered(nonce: string): Unacknowledged | undefined {
-    const unacknowledged = this.#unacknowledged.get(nonce);
-    this.#unacknowledged.delete(nonce);
-    return unacknowledged;
-  }
-
   // ── What this side says ───────────────────────────────────────────────────────────────────────────────────────────
 
   /** Says it now, if there is a line; what has to be said is said again over the next one. */
@@ -322,8 +317,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
       await attachment.over;
     }
     this.#seenTimer?.cancel();
-    for (const { reject } of this.#unacknowledged.values()) reject(new LineError('CANCELLED', 'this room was left'));
-    this.#unacknowledged.clear();
+    this.#outbox.cancel(new LineError('CANCELLED', 'this room was left'));
     if (!this.#detaching.isSettled) this.#detaching.settle(undefined);
     this.#events.end();
     this.#whenAttached?.();
@@ -382,12 +376,6 @@ export interface SendOptions {
   readonly file?: ChatFile | undefined;
 }
 
-/** What the server gave a message. */
-export interface StoredMessage {
-  readonly id: number;
-  readonly timeMs: number;
-}
-
 interface Attachment {
   readonly channel: Channel;
   readonly route: Pick<Route, 'open'>;
@@ -396,30 +384,6 @@ interface Attachment {
   renaming: { readonly resolve: () => void; readonly reject: (error: LineError) => void } | undefined;
   /** Never rejects. */
   over: Promise<void>;
-}
-
-interface Unacknowledged {
-  readonly say: Say;
-  readonly resolve: (stored: StoredMessage) => void;
-  readonly reject: (error: LineError) => void;
-}
-
-/** Something that ends once, and who waits for it. */
-class Ending<Outcome> {
-  readonly promise: Promise<Outcome>;
-  isSettled = false;
-  #resolve!: (outcome: Outcome) => void;
-
-  constructor() {
-    this.promise = new Promise(resolve => {
-      this.#resolve = resolve;
-    });
-  }
-
-  settle(outcome: Outcome): void {
-    this.isSettled = true;
-    this.#resolve(outcome);
-  }
 }
 
 function missed({ count, after, before }: Gap): ChatEvent {

@@ -248,8 +248,8 @@ function isSameKey(one: Uint8Array, other: Uint8Array): boolean {
 }
 
 function byCodePoint(one: string, other: string): number {
-  const ones = [...one];
-  const others = [...other];
+  const ones = Array.from(one);
+  const others = Array.from(other);
   for (let at = 0; at < Math.min(ones.length, others.length); at += 1) {
     const difference = ones[at]!.codePointAt(0)! - others[at]!.codePointAt(0)!;
     if (difference !== 0) return difference;

@@ -31,7 +31,8 @@ export function tooManyNames(): LineError {
 
 function requireName(name: string, of: string): void {
   // Units first: a long text is not cut into characters.
-  if (name.length <= 2 * MAX_CHAT_NAME_LENGTH && [...name].length <= MAX_CHAT_NAME_LENGTH && NAME.test(name)) return;
+  if (name.length <= 2 * MAX_CHAT_NAME_LENGTH && Array.from(name).length <= MAX_CHAT_NAME_LENGTH && NAME.test(name))
+    return;
   throw new LineError(
     'BAD_NAME',
     `${of} is called by 1 to ${MAX_CHAT_NAME_LENGTH} letters, digits, dots, underscores and hyphens, a letter or digit first`,
