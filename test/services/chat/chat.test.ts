@@ -187,6 +187,21 @@ describe('a private message', () => {
     await bert.until(({ texts }) => texts.length === 4);
     expect(bert.texts).toEqual(['one', 'two', 'three', 'four']);
   });
+
+  it('that was said in another room meanwhile comes too, when its reader returns to a room that others have stayed in', async () => {
+    const scene = await open();
+    const anna = await scene.person('anna', { room: 'attic' });
+    const bert = (await scene.person('bert')).listen();
+    const carl = await scene.person('carl');
+    await bert.cut();
+    await carl.room.send('one');
+    await anna.room.send('two', { to: 'bert' });
+    await carl.room.send('three');
+    await bert.return(scene);
+    await carl.room.send('four');
+    await bert.until(({ texts }) => texts.length === 4);
+    expect(bert.texts).toEqual(['one', 'two', 'three', 'four']);
+  });
 });
 
 describe('a lost line', () => {
