@@ -5,8 +5,8 @@ import { searchPhrases } from '../../src/services/chat/words.ts';
 import { code } from '../services/files/served.ts';
 import { seeded } from '../support/bytes.ts';
 
-/** What every history of a chat does. `reopen` gives what is left of one after its process has ended, if anything is. */
-export function describeChatHistory(name: string, make: () => Promise<ChatHistory>): void {
+/** What every ChatHistory must do; each test makes one that is empty. */
+export function chatHistoryContract(name: string, make: () => Promise<ChatHistory>): void {
   describe(`${name}, as a history of rooms`, () => {
     const all = { after: 0, before: Number.MAX_SAFE_INTEGER };
     const anna = new Uint8Array(32).fill(1);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../../src/node/chat/open-database.ts';
 import { SqliteHistory } from '../../../src/node/chat/sqlite-history.ts';
-import { describeChatHistory } from '../../contracts/chat-history.ts';
+import { chatHistoryContract } from '../../contracts/chat-history.ts';
 import { code } from '../../services/files/served.ts';
 
 const folders: string[] = [];
@@ -21,7 +21,7 @@ async function emptyFile(): Promise<string> {
   return path;
 }
 
-describeChatHistory('a history in SQLite', async () => SqliteHistory.open(await emptyFile()));
+chatHistoryContract('a history in SQLite', async () => SqliteHistory.open(await emptyFile()));
 
 describe('a history in SQLite', () => {
   const device = new Uint8Array(32).fill(7);

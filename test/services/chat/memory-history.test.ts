@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { CHAT_MEMORY_MESSAGES } from '../../../src/protocol/limits.ts';
 import { MemoryHistory } from '../../../src/services/chat/memory-history.ts';
-import { describeChatHistory } from '../../contracts/chat-history.ts';
+import { chatHistoryContract } from '../../contracts/chat-history.ts';
 
-describeChatHistory('a history in memory', async () => new MemoryHistory());
+chatHistoryContract('a history in memory', async () => new MemoryHistory());
 
 it('R-A12: a history in memory is bounded in messages and in bytes', async () => {
   const device = new Uint8Array(32);
