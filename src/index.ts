@@ -23,6 +23,36 @@ export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEven
 export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
 export { type AgentCard, type AgentEntry, agentName } from './services/agents/messages.ts';
 export { AgentRoutes, findAgent, type ListAgentsOptions, listAgents } from './services/agents/routes.ts';
+export { type ChatHost, type ChatHostOptions, chatHost } from './services/chat/chat-host.ts';
+export { ChatRoom, type ChatRoomOptions, type SendOptions } from './services/chat/chat-room.ts';
+export type {
+  ChatHistory,
+  ChatKeep,
+  FoundStep,
+  HistoryView,
+  IdRange,
+  KeptRoom,
+  NameOwner,
+  SearchView,
+  Seen,
+  StoredAs,
+  UnstoredMessage,
+} from './services/chat/history.ts';
+export type { FloodLimits } from './services/chat/hosting/flood.ts';
+export { MemoryHistory } from './services/chat/memory-history.ts';
+export type {
+  ChatEvent,
+  ChatFile,
+  ChatMember,
+  ChatMessage,
+  ChatMessageKind,
+  ChatRoomEntry,
+  HistoryRange,
+  JoinedRoom,
+} from './services/chat/message.ts';
+export type { ChatName } from './services/chat/names.ts';
+export type { StoredMessage } from './services/chat/outbox.ts';
+export { listRooms } from './services/chat/reading.ts';
 export type { Command } from './services/command.ts';
 export type { Asker, AuditEntry, AuditLog } from './services/exec/audit.ts';
 export {

@@ -17,6 +17,11 @@ const PORTS = [
   'services/files/change-signal.ts',
   'services/exec/runner.ts',
   'services/shell/terminal.ts',
+  'services/chat/history.ts',
+  'services/chat/message.ts',
+  // What histories have in common: who may have a name, and by which words a text is found.
+  'services/chat/names.ts',
+  'services/chat/words.ts',
 ];
 
 export interface Layer {
@@ -131,6 +136,12 @@ export const LAYERS: readonly Layer[] = [
     reason: 'a service uses a channel that it is given, knows no other service and no platform',
   },
   {
+    files: 'services/chat/',
+    may: ['services/*', 'protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
+    mayNameTypesOf: ['line/'],
+    reason: 'a service uses a channel that it is given, knows no other service and no platform',
+  },
+  {
     files: 'services/agents/',
     may: ['services/*', 'protocol/bytes/', 'line/abort.ts'],
     mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
@@ -162,6 +173,9 @@ export const LAYERS: readonly Layer[] = [
       'services/files/reading/offers.ts',
       'services/files/reading/subtree.ts',
       'services/agents/',
+      'services/chat/chat-room.ts',
+      'services/chat/chat-host.ts',
+      'services/chat/memory-history.ts',
       'services/exec/host.ts',
       'services/exec/policy.ts',
       'services/shell/shell-host.ts',
@@ -174,6 +188,7 @@ export const LAYERS: readonly Layer[] = [
       'node:',
       'npm:smol-toml',
       'npm:@lydell/node-pty',
+      'npm:@photostructure/sqlite',
     ],
     mayNameTypesOf: [
       'services/files/hash.ts',
@@ -283,6 +298,8 @@ export const GATES: readonly Gate[] = [
       'node/zoneinfo.ts',
       // Types into a terminal, by its descriptor.
       'node/exec/terminal-runner.ts',
+      // Asks for the real path of the folder that says which history it is, and opens nothing.
+      'node/chat/serve-chat.ts',
       // A password file, and the terminal as a device: what the user names, never what a peer names.
       'cli/secrets.ts',
       'cli/terminal/prompt.ts',
@@ -317,5 +334,11 @@ export const GATES: readonly Gate[] = [
     packages: ['npm:@lydell/node-pty'],
     only: ['node/exec/terminal-runner.ts'],
     reason: 'terminals start only through their runner, after the policy',
+  },
+  {
+    rule: 'one place for SQL',
+    packages: ['npm:@photostructure/sqlite', 'node:sqlite'],
+    only: ['node/chat/open-database.ts'],
+    reason: 'a library that opens files by their names gets none but those of the state folder',
   },
 ];

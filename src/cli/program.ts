@@ -38,6 +38,7 @@ function addServe(program: Command, makeContext: MakeContext): void {
     .description('Serves DIR. Without a passphrase of yours one is drawn and shown; it lives for this run.')
     .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
     .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
+    .option('--chat-keep <what>', 'how long chat is kept (30d, 12h), or how many messages of each room (default: 90d)')
     .action(async (dir: string, options, ran) => {
       const { serve } = await import('./commands/serve.ts');
       await serve(makeContext(options), dir, ran.opts());

@@ -131,6 +131,17 @@ export class Channel implements AsyncIterable<ChannelItem> {
     return this.#purpose.secret;
   }
 
+  /**
+   * @internal Sends a message that was encoded before, as `send` would. Other channels may be given the same array: nobody
+   * changes it. Resolves when it has left the queue of this channel, so who waits for that has one message lie there.
+   */
+  async sendShared(message: Uint8Array): Promise<void> {
+    this.#requireOpen();
+    this.#host.multiplexer.message(this.#state, message);
+    this.#host.flush();
+    await this.#flushed();
+  }
+
   /** @internal What lies unread on this channel holds back its sender alone, and no longer the whole line. */
   stepAside(): void {
     this.#host.multiplexer.stepAside(this.#state);

@@ -6,6 +6,7 @@ import {
   SLOW_SOCKET_MS,
   SLOW_SOCKET_QUEUE_BYTES,
   SOCKET_QUEUE_BYTES,
+  STOPPED_SOCKET_MS,
 } from '../protocol/limits.ts';
 import type { Transport, TransportSink } from '../transports/transport.ts';
 import { toLineError } from './abort.ts';
@@ -193,10 +194,16 @@ class SocketPace {
   #queuedBytes = 0;
   #takenBytes = 0;
   #sinceMs = 0;
-  isSlow = false;
+  #wasSlow = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** A socket that takes nothing at all is never judged: it counts as slow after a second. */
+  get isSlow(): boolean {
+    const isWaiting = this.#queuedBytes > 0 && this.#takenBytes === 0;
+    return this.#wasSlow || (isWaiting && this.#clock.now() - this.#sinceMs > STOPPED_SOCKET_MS);
   }
 
   /** Bytes were written, and this is the queue now. */
@@ -213,7 +220,7 @@ class SocketPace {
     const elapsedMs = this.#clock.now() - this.#sinceMs;
     const isJudged = queuedBytes === 0 || this.#takenBytes >= SLOW_SOCKET_QUEUE_BYTES || elapsedMs > SLOW_SOCKET_MS;
     if (!isJudged) return;
-    this.isSlow = elapsedMs > SLOW_SOCKET_MS;
+    this.#wasSlow = elapsedMs > SLOW_SOCKET_MS;
     this.#restart();
   }
 

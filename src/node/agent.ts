@@ -97,7 +97,7 @@ export function makeAgentRoutes(onChannel?: ConstructorParameters<typeof AgentRo
 const STEADY_MS = 60_000;
 const MAX_WAIT_MS = 60_000;
 /** What another try would find the same. All else may be the network's doing, or that of somebody on it. */
-const LASTING: ReadonlySet<string> = new Set([
+export const LASTING: ReadonlySet<string> = new Set([
   'AUTH',
   'PIN',
   'GONE',

@@ -7,6 +7,9 @@ export {
   runAgent,
   serveAgents,
 } from './agent.ts';
+export type { LoadSqlite } from './chat/open-database.ts';
+export { type ChatOptions, serveChat } from './chat/serve-chat.ts';
+export { joinChat, makeChatRoom, type StayInChatEvent, type StayInChatOptions, stayInChat } from './chat.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';
 export { nodeCrypto } from './crypto.ts';
 export { openDatagrams } from './datagrams.ts';

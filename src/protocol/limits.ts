@@ -66,6 +66,18 @@ export const DATAGRAM_IDLE_MS = 180_000;
 export const DATAGRAM_LIFE_MS = 86_400_000;
 export const MAX_DATAGRAM_FORGERIES = 2 ** 32;
 
+/** UTF-8 bytes of what one message of a chat says (4-services.md §7); however JSON escapes it, it fits into a message. */
+export const MAX_CHAT_TEXT_BYTES = 8 * KiB;
+/** Code points of the name of a person or a room. */
+export const MAX_CHAT_NAME_LENGTH = 32;
+/** What a search is for: characters, and words. */
+export const MAX_CHAT_SEARCH_LENGTH = 256;
+export const MAX_CHAT_SEARCH_WORDS = 16;
+/** The most that one search finds. */
+export const MAX_CHAT_FOUND = 1000;
+/** Names that joining tells; rooms with more members do not tell who comes and goes. */
+export const MAX_CHAT_NAMES_TOLD = 100;
+
 /** Credit a peer must be granted at least, per channel and per lane. */
 export const MIN_CREDIT_BYTES = 128 * KiB;
 export const MIN_LANE_CREDIT_BYTES = 1 * MiB;
@@ -84,6 +96,8 @@ export const OUR_MAX_CHANNELS = 256;
 export const SHARED_BULK_FRAME_BYTES = 64 * KiB;
 /** How long the socket must have refused bytes to count as slow. */
 export const SLOW_SOCKET_MS = 20;
+/** And how long one that has taken none of what waits. */
+export const STOPPED_SOCKET_MS = 1_000;
 /** Bytes handed to the socket and not yet taken by it. */
 export const SOCKET_QUEUE_BYTES = 4 * MiB;
 /** The same on a slow socket, so that a command typed meanwhile does not wait behind megabytes. */
@@ -129,6 +143,43 @@ export const SHELL_KILL_GRACE_MS = 2_000;
 export const SHELL_LAST_WORDS_MS = 2_000;
 /** What has been received of a terminal is told this late at the latest. */
 export const SHELL_TELL_MS = 200;
+
+/** What a host keeps of a room for those who are in it, as entries and as bytes of them, and of all rooms together. */
+export const CHAT_RING_ENTRIES = 4096;
+export const CHAT_RING_BYTES = 1 * MiB;
+export const CHAT_ALL_RINGS_BYTES = 64 * MiB;
+/** How long a busy room gathers what it tells its members. */
+export const CHAT_GATHER_MS = 50;
+/** What a history in memory keeps. */
+export const CHAT_MEMORY_MESSAGES = 10_000;
+export const CHAT_MEMORY_BYTES = 16 * MiB;
+/** Of the messages of a range no more than the last ones are read. */
+export const MAX_CHAT_LAST = 10_000;
+/** Missed messages are counted so far and no further. */
+export const MAX_CHAT_MISSED_COUNT = 10_000;
+/** Being in rooms: of one device, and of all. */
+export const MAX_CHAT_MEMBERS_PER_DEVICE = 64;
+export const MAX_CHAT_MEMBERS = 20_000;
+/** Rooms that somebody is in. */
+export const MAX_CHAT_ROOMS = 10_000;
+/** Channels at once that one device reads history, members and rooms over. */
+export const MAX_CHAT_READS_PER_DEVICE = 16;
+/** Names that are kept: of one device, and of all. */
+export const MAX_CHAT_NAMES_PER_DEVICE = 8;
+export const MAX_CHAT_NAMES = 100_000;
+/** Rooms of which is kept how far a name has seen them. */
+export const MAX_CHAT_SEEN_PER_NAME = 64;
+/** What a device says in a second, and at once. */
+export const CHAT_FLOOD_PER_SECOND = 5;
+export const CHAT_FLOOD_BURST = 20;
+/** Messages of one member that wait to be stored; beyond, it is not read. */
+export const MAX_CHAT_UNSTORED_PER_MEMBER = 32;
+/** Messages of one member that the server has not acknowledged: what a client remembers. */
+export const MAX_CHAT_UNACKNOWLEDGED = 256;
+/** Events that wait at a client for whoever iterates; what comes beyond is read from history later. */
+export const CHAT_EVENT_QUEUE = 1024;
+/** How late it is told what was seen, at most. */
+export const CHAT_TELL_MS = 1_000;
 
 /** First credit of a channel on lines that others' channels lie on: an agent's, and all of a server that agents join. */
 export const SHARED_LINE_CREDIT_BYTES = 256 * KiB;

@@ -103,6 +103,27 @@ describe('a socket that takes bytes slowly', () => {
     end();
   });
 
+  it('R-A12: holds little more than a short queue when the other side has stopped, however it fills', async () => {
+    const clock = new ManualClock();
+    const listener = await makeListener({ clock, onChannel: channel => channel.finish() });
+    const [near, far] = memoryPair();
+    const transport = new HeldTransport(near);
+    listener.accept(far);
+    const { line } = await openLine(transport, await loginOptions({ clock }));
+    await line.ping();
+    const channel = line.open('sink');
+    await settled();
+    transport.isHolding = true;
+    for (let round = 0; round < 30; round += 1) {
+      channel.write(new Uint8Array(32 * KiB)).catch(() => {});
+      clock.advance(500);
+      await settled();
+    }
+    expect(transport.queuedBytes).toBeGreaterThan(200 * KiB);
+    expect(transport.queuedBytes).toBeLessThan(330 * KiB);
+    near.destroy();
+  });
+
   it('gets large ones again when it has become quick', async () => {
     const { clock, transport, sizes, end } = await flooding();
     clock.advance(200);

@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import {
   type AgentEntry,
   type AuditEntry,
+  type ChatHost,
+  type ChatKeep,
   type CommandService,
   DEFAULT_PORT,
   fingerprint,
@@ -18,12 +20,14 @@ import {
   type Service,
   type ShellHost,
   serveAgents,
+  serveChat,
   serveCommands,
   serveFolder,
   serveTerminals,
   serveTime,
   thisInstall,
 } from '../../node/index.ts';
+import { parseKeep } from '../chat-keep.ts';
 import type { CommandContext } from '../context.ts';
 import { EventLog } from '../event-log.ts';
 import { generatePassphrase, judgePassphrase, type Passphrase } from '../passphrase.ts';
@@ -39,6 +43,7 @@ export interface ServeOptions {
   readonly port?: number;
   readonly allow: string;
   readonly passwordFile?: string;
+  readonly chatKeep?: string;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -46,6 +51,7 @@ export async function serve(context: CommandContext, directory: string, options:
   context.doing = `cannot serve ${directory}`;
   const allow = parsePermissions(options.allow);
   const { host, port } = parseListen(options);
+  const keep = options.chatKeep === undefined ? undefined : parseKeep(options.chatKeep);
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
@@ -55,7 +61,8 @@ export async function serve(context: CommandContext, directory: string, options:
   const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
   const agents = allow.includes('agents') ? serveAgents({ onAgent: log.agent.bind(log) }) : undefined;
   const time = allow.includes('time') ? await serveTime() : undefined;
-  const services = [folder, commands, terminals, agents, time].filter(service => service !== undefined);
+  const chat = allow.includes('chat') ? openChat(directory, log, keep) : undefined;
+  const services = [folder, commands, terminals, agents, time, chat].filter(service => service !== undefined);
   const server = await listen({
     host,
     port,
@@ -90,7 +97,7 @@ export async function serve(context: CommandContext, directory: string, options:
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
-  await Promise.all([server.close(), commands?.close(), terminals?.close()]);
+  await Promise.all([server.close(), commands?.close(), terminals?.close(), chat?.close()]);
 }
 
 function announce(
@@ -160,6 +167,11 @@ class ServeLog {
     this.#log.audit(entry);
   }
 
+  /** Nothing that is said is kept beyond this run. */
+  chatInMemory({ code, message }: LineError): void {
+    this.#log.write('chat-in-memory', { code, reason: message });
+  }
+
   agent(event: 'joined' | 'left', { name, device }: AgentEntry): void {
     this.#log.write(`agent-${event}`, { name, device: fingerprint(device) });
   }
@@ -184,6 +196,14 @@ function openTerminals(directory: string, log: ServeLog): Promise<ShellHost> {
 function openCommands(directory: string, log: ServeLog): Promise<CommandService> {
   return serveCommands(directory, {
     onAudit: entry => log.audit(entry),
+    onFault: thrown => log.fault(thrown),
+  });
+}
+
+function openChat(directory: string, log: ServeLog, keep: ChatKeep | undefined): ChatHost {
+  return serveChat(directory, {
+    ...(keep === undefined ? {} : { keep }),
+    onMemory: error => log.chatInMemory(error),
     onFault: thrown => log.fault(thrown),
   });
 }

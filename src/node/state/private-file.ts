@@ -81,6 +81,15 @@ export async function appendPrivateLine(file: PrivateFile, line: string, { sync 
   });
 }
 
+/** Makes sure that the file is there, empty at first, and nobody else's: for a library that opens it by its name. */
+export async function ensurePrivateFile(file: PrivateFile): Promise<void> {
+  await translated(file.path, async () => {
+    await makeFolder(file);
+    const handle = (await openExisting(file, constants.O_RDWR)) ?? (await openNew(file.path, constants.O_RDWR));
+    await handle.close();
+  });
+}
+
 /** Opens what is there, if it is a plain file of ours with the right mode. */
 async function openExisting(file: PrivateFile, flags: number): Promise<FileHandle | undefined> {
   let handle: FileHandle;

@@ -2,11 +2,11 @@ import { LineError } from '../../errors.ts';
 import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
-import { PROCESS_KILL_GRACE_MS } from '../../protocol/limits.ts';
+import { MAX_PROCESSES, MAX_PROCESSES_PER_DEVICE, PROCESS_KILL_GRACE_MS } from '../../protocol/limits.ts';
+import { DevicePlaces } from '../places.ts';
 import type { Service } from '../service.ts';
 import type { Asker, AuditEnd, AuditEntry, AuditLog, AuditRefusal, AuditStart } from './audit.ts';
 import { decodeRun, EXEC_KIND, type ProcessEnd, type StartRequest } from './messages.ts';
-import { ProcessPlaces } from './places.ts';
 import type { ExecPolicy, PermittedStart } from './policy.ts';
 import { type ProcessRunner, type RunningProcess, StartFailure } from './runner.ts';
 import { endInTime, Serving } from './serving.ts';
@@ -24,7 +24,11 @@ export class ExecHost {
   readonly service: Service;
   readonly #options: ExecHostOptions;
   readonly #clock: Clock;
-  readonly #places = new ProcessPlaces();
+  readonly #places = new DevicePlaces({
+    perDevice: MAX_PROCESSES_PER_DEVICE,
+    ofAll: MAX_PROCESSES,
+    refusal: 'too many processes run here already',
+  });
   readonly #attached = new Set<RunningProcess>();
   #count = 0;
   #isClosed = false;

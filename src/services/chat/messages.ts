@@ -1,0 +1,337 @@
+import { LINE_ERROR_CODES, LineError, type LineErrorCode } from '../../errors.ts';
+import { decodeBase64url, encodeBase64url } from '../../protocol/bytes/base64url.ts';
+import { hasField, type JsonObject, readInteger, readList, readObject, readText } from '../../protocol/bytes/json.ts';
+import { encodeUtf8 } from '../../protocol/bytes/text.ts';
+import { MAX_CHAT_NAME_LENGTH, MAX_CHAT_NAMES_TOLD, MAX_CHAT_TEXT_BYTES } from '../../protocol/limits.ts';
+import {
+  CHAT_MESSAGE_KINDS,
+  type ChatFile,
+  type ChatMember,
+  type ChatMessage,
+  type ChatMessageKind,
+  type ChatRoomEntry,
+  type HistoryRange,
+  type JoinedRoom,
+} from './message.ts';
+import { type ChatName, chatName, roomName } from './names.ts';
+
+/** Channels and messages of the chat service (docs/protocol/4-services.md §7). Everything read here is untrusted. */
+
+export const CHAT_KIND = {
+  join: 'chat.join',
+  history: 'chat.history',
+  search: 'chat.search',
+  rooms: 'chat.rooms',
+  who: 'chat.who',
+} as const;
+
+// ── What an opener asks for ─────────────────────────────────────────────────────────────────────────────────────────
+
+export interface JoinRequest {
+  readonly room: string;
+  readonly name: ChatName;
+  readonly after: number | undefined;
+}
+
+export function encodeJoin({ room, name, after }: JoinRequest): JsonObject {
+  return { room, name: name.name, ...optional('after', after) };
+}
+
+/** Throws `BAD_NAME` for names that nobody may have. */
+export function decodeJoin(request: JsonObject): JoinRequest {
+  return { room: readRoom(request), name: readName(request, 'name'), after: readOptionalInteger(request, 'after') };
+}
+
+export function encodeRange({ after, before, last }: HistoryRange): JsonObject {
+  return { ...optional('after', after), ...optional('before', before), ...optional('last', last) };
+}
+
+export function decodeRange(request: JsonObject): HistoryRange {
+  return {
+    after: readOptionalInteger(request, 'after'),
+    before: readOptionalInteger(request, 'before'),
+    last: readOptionalInteger(request, 'last'),
+  };
+}
+
+export function readRoom(request: JsonObject): string {
+  return roomName(readText(request, 'room', MAX_NAME_UNITS));
+}
+
+export function readName(message: JsonObject, key: string): ChatName {
+  return chatName(readText(message, key, MAX_NAME_UNITS));
+}
+
+// ── In a room ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Something that a member wants said. */
+export interface Say {
+  /** 128 random bits, by which the same message is known when it comes again. */
+  readonly nonce: string;
+  readonly kind: ChatMessageKind;
+  readonly text: string;
+  readonly to: ChatName | undefined;
+  readonly file: ChatFile | undefined;
+}
+
+export function encodeSay({ nonce, kind, text, to, file }: Say): JsonObject {
+  return { t: 'say', nonce, kind, text, ...optional('to', to?.name), ...optional('file', file) };
+}
+
+export function decodeSay(message: JsonObject): Say {
+  const kind = readKind(message, 'kind');
+  return {
+    nonce: readNonce(message),
+    kind,
+    text: readChatText(message),
+    to: hasField(message, 'to') ? readName(message, 'to') : undefined,
+    file: readFile(message, kind),
+  };
+}
+
+/** Throws `MALFORMED` for what nobody can say: nothing, too much, or half a character. */
+export function requireChatText(text: string): void {
+  const isShort = text.length * 3 <= MAX_CHAT_TEXT_BYTES;
+  const isText = text.length > 0 && text.length <= MAX_CHAT_TEXT_BYTES && text.isWellFormed() && !text.includes('\0');
+  if (isText && (isShort || encodeUtf8(text).length <= MAX_CHAT_TEXT_BYTES)) return;
+  throw new LineError('MALFORMED', `a message is a text of 1 to ${MAX_CHAT_TEXT_BYTES} bytes without NUL`);
+}
+
+export function encodeJoined(room: string, { name, head, seen, members, count }: JoinedRoom): JsonObject {
+  return { t: 'joined', room, name, head, ...optional('seen', seen), members, count };
+}
+
+export function decodeJoined(message: JsonObject): JoinedRoom {
+  const members = readList(message, 'members', MAX_CHAT_NAMES_TOLD).map(name => readName({ name }, 'name').name);
+  return {
+    name: readName(message, 'name').name,
+    head: readInteger(message, 'head'),
+    seen: readOptionalInteger(message, 'seen'),
+    members,
+    count: readInteger(message, 'count'),
+  };
+}
+
+/** What was not stored: `nonce` says which message, without one it was a new name. */
+export function encodeRefused(nonce: string | undefined, { code, message }: LineError): JsonObject {
+  return { t: 'refused', ...optional('nonce', nonce), code, reason: message.slice(0, MAX_REASON_LENGTH) };
+}
+
+export function decodeRefused(message: JsonObject): { readonly nonce: string | undefined; readonly error: LineError } {
+  const code = readText(message, 'code', 32);
+  const known = LINE_ERROR_CODES.find(known => known === code) ?? ('INTERNAL' satisfies LineErrorCode);
+  return {
+    nonce: hasField(message, 'nonce') ? readNonce(message) : undefined,
+    error: new LineError(known, readText(message, 'reason', MAX_REASON_LENGTH)),
+  };
+}
+
+export interface Missed {
+  readonly count: number;
+  readonly after: number;
+  readonly before: number;
+}
+
+export function decodeMissed(message: JsonObject): Missed {
+  const missed = {
+    count: readInteger(message, 'count'),
+    after: readInteger(message, 'after'),
+    before: readInteger(message, 'before'),
+  };
+  if (missed.before <= missed.after) throw new LineError('MALFORMED', 'nothing lies between the ends of a gap');
+  return missed;
+}
+
+// ── Entries ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type ChatEntry =
+  | { readonly type: 'message'; readonly message: ChatMessage }
+  | { readonly type: 'came' | 'left'; readonly name: string }
+  | { readonly type: 'renamed'; readonly from: string; readonly to: string };
+
+export function encodeEntry(entry: ChatEntry): JsonObject {
+  switch (entry.type) {
+    case 'message': {
+      const { id, timeMs, from, device, kind, text, to, file } = entry.message;
+      const about = { k: kind, id, ms: timeMs, from, device: encodeBase64url(device), text };
+      return { ...about, ...optional('to', to), ...optional('file', file) };
+    }
+    case 'came':
+    case 'left':
+      return { k: entry.type, name: entry.name };
+    case 'renamed':
+      return { k: 'renamed', from: entry.from, to: entry.to };
+  }
+}
+
+/**
+ * Reads entries by the thousand: the few names and devices that speak are checked and decoded once. One for each room at
+ * a client.
+ */
+export class EntryReader {
+  readonly #names = new Map<string, string>();
+  readonly #devices = new Map<string, Uint8Array>();
+
+  /** Of a message `entries`. */
+  read(message: JsonObject): ChatEntry[] {
+    return readList(message, 'entries', MAX_ENTRIES).map(value => this.#entry(readObject({ value }, 'value')));
+  }
+
+  /** Of a message `entries` in which nothing but messages may be. */
+  readMessages(message: JsonObject): ChatMessage[] {
+    return this.read(message).map(entry => {
+      if (entry.type === 'message') return entry.message;
+      throw notDue();
+    });
+  }
+
+  #entry(entry: JsonObject): ChatEntry {
+    const type = readText(entry, 'k', MAX_TYPE_LENGTH);
+    switch (type) {
+      case 'came':
+      case 'left':
+        return { type, name: this.#name(entry, 'name') };
+      case 'renamed':
+        return { type, from: this.#name(entry, 'from'), to: this.#name(entry, 'to') };
+      default:
+        return { type: 'message', message: this.#message(entry) };
+    }
+  }
+
+  #message(entry: JsonObject): ChatMessage {
+    const kind = readKind(entry, 'k');
+    return {
+      id: readInteger(entry, 'id', 1),
+      timeMs: readInteger(entry, 'ms'),
+      from: this.#name(entry, 'from'),
+      device: this.#device(entry),
+      kind,
+      text: readChatText(entry),
+      to: hasField(entry, 'to') ? this.#name(entry, 'to') : undefined,
+      file: readFile(entry, kind),
+    };
+  }
+
+  #name(entry: JsonObject, key: string): string {
+    const text = readText(entry, key, MAX_NAME_UNITS);
+    const known = this.#names.get(text);
+    return known ?? remembered(this.#names, text, chatName(text).name);
+  }
+
+  #device(entry: JsonObject): Uint8Array {
+    const text = readText(entry, 'device', KEY_LENGTH);
+    return this.#devices.get(text) ?? remembered(this.#devices, text, decodeKey(text));
+  }
+}
+
+// ── Who and where ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function encodeMember({ name, device, sinceMs, seen }: ChatMember): JsonObject {
+  return { name, device: encodeBase64url(device), since_ms: sinceMs, ...optional('seen', seen) };
+}
+
+export function decodeMember(value: unknown): ChatMember {
+  const member = readObject({ value }, 'value');
+  return {
+    name: readName(member, 'name').name,
+    device: decodeKey(readText(member, 'device', KEY_LENGTH)),
+    sinceMs: readInteger(member, 'since_ms'),
+    seen: readOptionalInteger(member, 'seen'),
+  };
+}
+
+export function encodeRoom({ room, count, lastId, lastMs }: ChatRoomEntry): JsonObject {
+  return { room, count, last: lastId, ms: lastMs };
+}
+
+export function decodeRoom(value: unknown): ChatRoomEntry {
+  const entry = readObject({ value }, 'value');
+  return {
+    room: readRoom(entry),
+    count: readInteger(entry, 'count'),
+    lastId: readInteger(entry, 'last'),
+    lastMs: readInteger(entry, 'ms'),
+  };
+}
+
+// ── Inside ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function messageType(message: JsonObject): string {
+  return readText(message, 't', MAX_TYPE_LENGTH);
+}
+
+export function notDue(): LineError {
+  return new LineError('PROTOCOL', 'a message that is not due');
+}
+
+export function readNonce(message: JsonObject): string {
+  const nonce = readText(message, 'nonce', NONCE_LENGTH);
+  if (NONCE.test(nonce)) return nonce;
+  throw new LineError('MALFORMED', 'a nonce is 128 bits in base64url');
+}
+
+function readKind(message: JsonObject, key: string): ChatMessageKind {
+  const text = readText(message, key, MAX_TYPE_LENGTH);
+  const kind = CHAT_MESSAGE_KINDS.find(known => known === text);
+  if (kind === undefined) throw new LineError('MALFORMED', 'a kind of message that there is not');
+  return kind;
+}
+
+function readChatText(message: JsonObject): string {
+  const text = readText(message, 'text', MAX_CHAT_TEXT_BYTES);
+  requireChatText(text);
+  return text;
+}
+
+function readFile(message: JsonObject, kind: ChatMessageKind): ChatFile | undefined {
+  if (hasField(message, 'file') !== (kind === 'file')) {
+    throw new LineError('MALFORMED', 'a file is said by a message of the kind file, and by no other');
+  }
+  if (kind !== 'file') return undefined;
+  const file = readObject(message, 'file');
+  const id = readText(file, 'id', NONCE_LENGTH);
+  const name = readText(file, 'name', MAX_FILE_NAME_BYTES);
+  if (!NONCE.test(id)) throw new LineError('MALFORMED', 'the number of a file is 128 bits in base64url');
+  if (!FILE_NAME.test(name) || encodeUtf8(name).length > MAX_FILE_NAME_BYTES) {
+    throw new LineError('MALFORMED', 'a name that no file has');
+  }
+  return { id, name, size: readInteger(file, 'size') };
+}
+
+function readOptionalInteger(message: JsonObject, key: string): number | undefined {
+  return hasField(message, key) ? readInteger(message, key) : undefined;
+}
+
+function decodeKey(text: string): Uint8Array {
+  const bytes = decodeBase64url(text);
+  if (bytes.length !== KEY_BYTES) throw new LineError('MALFORMED', 'a key has 32 bytes');
+  return bytes;
+}
+
+/** The field, unless there is nothing to say. */
+function optional<Key extends string>(key: Key, value: unknown): JsonObject {
+  return value === undefined ? {} : { [key]: value };
+}
+
+function remembered<Value>(known: Map<string, Value>, text: string, value: Value): Value {
+  // Whoever sends ever new ones gets them checked each time.
+  if (known.size >= MAX_REMEMBERED) known.clear();
+  known.set(text, value);
+  return value;
+}
+
+/** Of a nonce, and of the number of a file. */
+export const NONCE_BYTES = 16;
+const NONCE_LENGTH = 22;
+/** 22 characters have 132 bits: the last one carries two. */
+const NONCE = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+const KEY_BYTES = 32;
+const KEY_LENGTH = 43;
+const MAX_TYPE_LENGTH = 16;
+const MAX_NAME_UNITS = 4 * MAX_CHAT_NAME_LENGTH;
+const MAX_REASON_LENGTH = 1024;
+const MAX_FILE_NAME_BYTES = 255;
+const FILE_NAME = /^(?!\.{1,2}$)[^/\0]+$/;
+/** An entry has at least 16 bytes, so no message of 64 KiB holds more. */
+const MAX_ENTRIES = 4096;
+const MAX_REMEMBERED = 4096;
