@@ -1,5 +1,6 @@
-import { Command, Help, InvalidArgumentError as InvalidArgument, Option } from 'commander';
+import { Command, InvalidArgumentError as InvalidArgument, Option } from 'commander';
 import type { CommandContext, OutputOptions } from './context.ts';
+import { HELP_FORMAT } from './help.ts';
 import { parsePort } from './port.ts';
 import { VERSION } from './version.ts';
 
@@ -17,14 +18,7 @@ export function buildProgram(makeContext: MakeContext): Command {
     .version(`postern ${VERSION} (Node ${process.version}, ${process.platform} ${process.arch})`, '--version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    // One screen: what every program has is not listed, and EXAMPLES says where the rest is.
-    .configureHelp({
-      visibleOptions: command =>
-        command.parent === null ? [] : Help.prototype.visibleOptions.call(new Help(), command),
-      visibleCommands: command => command.commands.slice(),
-      // Every command has options.
-      subcommandTerm: command => Help.prototype.subcommandTerm.call(new Help(), command).replace(' [options]', ''),
-    })
+    .configureHelp(HELP_FORMAT)
     .exitOverride()
     // So that `--` is left to the command that it was written for.
     .enablePositionalOptions()
@@ -234,6 +228,26 @@ function addShell(program: Command, makeContext: MakeContext): void {
   reaching(command);
 }
 
+function addChat(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('chat')
+    .argument('<place>', 'HOST')
+    .argument('[room]', 'ROOM', 'lobby')
+    .summary('talk in a room there')
+    .description(
+      'Talks with whoever is in a room of HOST. bye leaves, /help lists commands. Off a terminal each line of input is a message.',
+    )
+    .option('--as <name>', 'what you are called there (default: chat_name of config.toml, else your login name)')
+    .option('--last <n>', 'how many messages of the past to show', parseCount, 50)
+    .option('--no-retry', 'give up when the line is lost, in place of dialling again')
+    .addHelpText('after', CHAT_EXAMPLES)
+    .action(async (place: string, room: string, options, ran) => {
+      const { chat } = await import('./commands/chat/chat.ts');
+      await chat(makeContext(options), place, room, ran.opts());
+    });
+  connecting(command);
+}
+
 function addPing(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('ping')
@@ -388,6 +402,7 @@ const ADDERS = [
   addMv,
   addExec,
   addShell,
+  addChat,
   addAgent,
   addAgents,
   addPing,
@@ -400,7 +415,8 @@ const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern exec lab -- uname -a              run a command there`;
+  postern exec lab -- uname -a              run a command there
+  postern chat lab                          talk there`;
 
 const GET_EXAMPLES = `
 Examples:
@@ -422,3 +438,10 @@ Examples:
   postern exec lab -c 'du -sh * | sort -h'  a line for the shell there
   tar c . | postern exec lab -- tar x       with input and output of any size
   postern exec lab --on 'web*' -- uptime    on machines that have dialled in there`;
+
+const CHAT_EXAMPLES = `
+Examples:
+  postern chat lab                          the room lobby
+  postern chat lab garden --as ann          another room, under a name
+  echo 'backup done' | postern chat lab     one message
+  postern chat lab < /dev/null              what was said last`;
