@@ -228,6 +228,26 @@ function addShell(program: Command, makeContext: MakeContext): void {
   reaching(command);
 }
 
+function addChat(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('chat')
+    .argument('<place>', 'HOST')
+    .argument('[room]', 'ROOM', 'lobby')
+    .summary('talk in a room there')
+    .description(
+      'Talks with whoever is in a room of HOST. bye leaves, /help lists commands. Off a terminal each line of input is a message.',
+    )
+    .option('--as <name>', 'what you are called there (default: chat_name of config.toml, else your login name)')
+    .option('--last <n>', 'how many messages of the past to show', parseCount, 50)
+    .option('--no-retry', 'give up when the line is lost, in place of dialling again')
+    .addHelpText('after', CHAT_EXAMPLES)
+    .action(async (place: string, room: string, options, ran) => {
+      const { chat } = await import('./commands/chat/chat.ts');
+      await chat(makeContext(options), place, room, ran.opts());
+    });
+  connecting(command);
+}
+
 function addTime(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('time')
@@ -402,6 +422,7 @@ const ADDERS = [
   addMv,
   addExec,
   addShell,
+  addChat,
   addAgent,
   addAgents,
   addTime,
@@ -415,7 +436,8 @@ const EXAMPLES = `
 Examples:
   postern serve ~/share                     serve a folder, read only
   postern get lab:notes.txt                 fetch a file
-  postern exec lab -- uname -a              run a command there`;
+  postern exec lab -- uname -a              run a command there
+  postern chat lab                          talk there`;
 
 const GET_EXAMPLES = `
 Examples:
@@ -437,3 +459,10 @@ Examples:
   postern exec lab -c 'du -sh * | sort -h'  a line for the shell there
   tar c . | postern exec lab -- tar x       with input and output of any size
   postern exec lab --on 'web*' -- uptime    on machines that have dialled in there`;
+
+const CHAT_EXAMPLES = `
+Examples:
+  postern chat lab                          the room lobby
+  postern chat lab garden --as ann          another room, under a name
+  echo 'backup done' | postern chat lab     one message
+  postern chat lab < /dev/null              what was said last`;

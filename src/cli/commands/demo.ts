@@ -9,6 +9,7 @@ import {
   LineError,
   listen,
   nodeCrypto,
+  serveChat,
   serveCommands,
   serveFolder,
   serveTime,
@@ -18,7 +19,7 @@ import type { CommandContext } from '../context.ts';
 import { generatePassphrase } from '../passphrase.ts';
 
 /**
- * A tour on loopback: serves a folder and commands in this process and runs the real command in a second one against it. Everything
+ * A tour on loopback: serves a folder, commands and rooms in this process and runs the real command in a second one against it. Everything
  * lives in a temporary folder, keys and pins too, and is gone afterwards.
  */
 export async function demo(context: CommandContext): Promise<void> {
@@ -51,13 +52,15 @@ class Tour {
 
     const passphrase = generatePassphrase(length => nodeCrypto.randomBytes(length));
     const host = join(this.#home, 'host');
-    const commands = await serveCommands(share, { audit: new AuditFile({ data: host, state: host, config: host }) });
+    const folders = { data: host, state: host, config: host };
+    const commands = await serveCommands(share, { audit: new AuditFile(folders) });
+    const chat = serveChat(share, { folders });
     const server = await listen({
       host: '127.0.0.1',
       port: 0,
       passphrase: [passphrase],
-      services: [await serveFolder(share), commands, await serveTime()],
-      allow: ['read', 'exec', 'time'],
+      services: [await serveFolder(share), commands, chat, await serveTime()],
+      allow: ['read', 'exec', 'chat', 'time'],
       install: temporaryInstall(),
     });
     await this.#say(`serving a folder on 127.0.0.1 port ${server.port}; passphrase: ${passphrase.text}`);
@@ -69,23 +72,34 @@ class Tour {
       await this.#client(passphrase.text, ['get', `${url}/notes.txt`, `${url}/photos`, 'fetched/']);
       await this.#client(passphrase.text, ['exec', url, '-c', 'echo this was run there']);
       await this.#client(passphrase.text, ['time', '--offset', url]);
-      await this.#client('not the right passphrase', ['get', `${url}/notes.txt`, 'stolen.txt'], 4);
+      await this.#client(passphrase.text, ['chat', url, '--as', 'ann'], { input: 'the word is out\n' });
+      await this.#client(passphrase.text, ['chat', url, '--as', 'bob'], { input: 'I have heard it\n' });
+      await this.#client('not the right passphrase', ['get', `${url}/notes.txt`, 'stolen.txt'], { expected: 4 });
       await this.#compare(share, join(this.#home, 'fetched'));
     } finally {
       await server.close();
       await commands.close();
+      await chat.close();
     }
     if (this.#context.options.json) await this.#context.printJson({ ok: true, steps: this.#steps });
   }
 
   /** Runs the command as a process of its own, with a home of its own, and shows what it printed. */
-  async #client(passphrase: string, args: readonly string[], expected = 0): Promise<void> {
-    const command = `postern ${args.map(word => (word.includes(' ') ? `'${word}'` : word)).join(' ')}`;
+  async #client(
+    passphrase: string,
+    args: readonly string[],
+    { expected = 0, input }: { readonly expected?: number; readonly input?: string } = {},
+  ): Promise<void> {
+    const said = input === undefined ? '' : `echo '${input.trimEnd()}' | `;
+    const command = `${said}postern ${args.map(word => (word.includes(' ') ? `'${word}'` : word)).join(' ')}`;
     await this.#say(`\n$ ${command}`);
     // This very program.
     const main = process.argv[1]!;
-    // By a pipe: in an environment it would stand for as long as the process runs (R-A3).
-    const child = spawn(process.execPath, [main, args[0]!, '--password-file', '-', ...args.slice(1)], {
+    // By a pipe or a file: in an environment it would stand for as long as the process runs (R-A3).
+    const file = join(this.#home, 'passphrase');
+    if (input !== undefined) await writeFile(file, passphrase, { mode: 0o600 });
+    const from = input === undefined ? '-' : file;
+    const child = spawn(process.execPath, [main, args[0]!, '--password-file', from, ...args.slice(1)], {
       cwd: this.#home,
       env: {
         ...childEnvironment(process.env),
@@ -97,7 +111,7 @@ class Tour {
       signal: this.#context.signal,
     });
     // One that ends without having read it is found by its status.
-    child.stdin.on('error', () => {}).end(passphrase);
+    child.stdin.on('error', () => {}).end(input ?? passphrase);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {

@@ -119,8 +119,9 @@ function announce(
   if (offered.includes('write')) context.note(`${where} put FILE ${url}`);
   if (offered.includes('exec')) context.note(`${where} exec ${url} -- CMD`);
   if (offered.includes('shell')) context.note(`${where} shell ${url}`);
+  if (offered.includes('chat')) context.note(`${where} chat ${url}`);
   if (offered.includes('agents')) context.note(`${where} agent ${url}, and from a third: postern agents ${url}`);
-  if (!['read', 'write', 'exec', 'shell', 'agents'].some(name => offered.includes(name as Permission)))
+  if (!['read', 'write', 'exec', 'shell', 'chat', 'agents'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
 }
 

@@ -8,6 +8,20 @@ export function escapeText(text: string): string {
   return text.replace(UNSAFE, visible);
 }
 
+/**
+ * For what people write to each other, still one line: as `escapeText`, but what joins the parts of an emoji, or letters in
+ * scripts that need it, stays where it does just that.
+ */
+export function escapeProse(text: string): string {
+  let shown = '';
+  let from = 0;
+  for (const { 0: joined, index } of text.matchAll(JOINED)) {
+    shown += escapeText(text.slice(from, index)) + joined;
+    from = index + joined.length;
+  }
+  return shown + escapeText(text.slice(from));
+}
+
 /** One JSON document on one line. The value is untouched: what a terminal would act on is written as `\uXXXX`. */
 export function escapeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, asUtf16);
@@ -65,4 +79,10 @@ const SHORT_ESCAPES = new Map([
  */
 const UNSAFE =
   /[\u{0}-\u{1f}\u{7f}-\u{9f}\u{2028}\u{2029}\u{fff9}-\u{fffb}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Surrogate}]/gu;
+/**
+ * In this order: keys such as 1️⃣, the flags of England, Scotland and Wales, emoji with what chooses their look and joins
+ * them (UTS #51), and joiners between two letters of scripts in which they change how a word is written.
+ */
+const JOINED =
+  /[0-9#*]\ufe0f\u20e3|\u{1f3f4}[\u{e0061}-\u{e007a}]{3,6}\u{e007f}|\p{ExtPict}(?:\ufe0f|\p{EMod})?(?:\u200d\p{ExtPict}(?:\ufe0f|\p{EMod})?)*|(?<=[\p{scx=Arab}\p{scx=Deva}\p{scx=Beng}\p{scx=Gujr}\p{scx=Guru}\p{scx=Knda}\p{scx=Mlym}\p{scx=Orya}\p{scx=Sinh}\p{scx=Taml}\p{scx=Telu}])[\u200c\u200d](?=[\p{scx=Arab}\p{scx=Deva}\p{scx=Beng}\p{scx=Gujr}\p{scx=Guru}\p{scx=Knda}\p{scx=Mlym}\p{scx=Orya}\p{scx=Sinh}\p{scx=Taml}\p{scx=Telu}])/gu;
 const PLAIN_WORD = /^[^\s"\\=]+$/u;

@@ -7,6 +7,8 @@ import { type StateFolders, stateFolders } from './folders.ts';
 export interface Config {
   /** `[hosts.NAME]` with `host` and, if it is not the usual one, `port`. */
   readonly hosts: ReadonlyMap<string, { readonly host: string; readonly port?: number }>;
+  /** `chat_name`: what one is called in rooms. */
+  readonly chatName?: string | undefined;
 }
 
 /** Reads `$XDG_CONFIG_HOME/postern/config.toml`; without one everything is as by default. Mistakes are `USAGE`. */
@@ -37,7 +39,9 @@ function decodeConfig(document: Record<string, unknown>, path: string): Config {
     }
     hosts.set(name, { host, port });
   }
-  return { hosts };
+  const chatName = document['chat_name'];
+  if (chatName !== undefined && typeof chatName !== 'string') throw mistake(path, 'chat_name is a text');
+  return { hosts, chatName };
 }
 
 async function parseToml(text: string, path: string): Promise<Record<string, unknown>> {

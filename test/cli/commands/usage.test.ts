@@ -24,6 +24,15 @@ describe('help', () => {
     expect(lines.slice(-3).every(line => line.startsWith('  postern '))).toBe(true);
   });
 
+  it('names every command', async () => {
+    const { stdout } = await postern('--help');
+    for (const verb of ['serve', 'get', 'rm', 'mkdir', 'mv', 'chat', 'ping', 'may', 'demo']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}(?:\\w+, )*${verb}\\b`, 'm'));
+    }
+    // Those that share a line are found all the same.
+    expect((await postern('mkdr')).stderr).toContain('did you mean mkdir?');
+  });
+
   it.each([[['help', 'get']], [['get', '-h']], [['get', '--help']], [['get', 'lab:x', '--help']]])(
     'of a command for %j',
     async args => {

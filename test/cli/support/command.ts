@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,8 @@ export interface RunOptions {
   /** Added to the environment; `undefined` takes a variable out. */
   readonly env?: Environment;
   readonly input?: string | Uint8Array;
+  /** Leaves its input open for the test to write to and to end. */
+  readonly keepInput?: boolean;
 }
 
 export interface Ended {
@@ -53,6 +55,12 @@ export class Home {
       ...extra,
     };
     return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  }
+
+  /** Writes its config.toml. */
+  async configure(text: string): Promise<void> {
+    await mkdir(join(this.path, 'config/postern'), { recursive: true });
+    await writeFile(join(this.path, 'config/postern/config.toml'), text);
   }
 
   async remove(): Promise<void> {
@@ -121,7 +129,7 @@ export function start(home: Home, args: readonly string[], options: RunOptions =
   });
   // The command may end without having read all of it.
   child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
+  if (!options.keepInput) child.stdin.end(options.input ?? '');
   return new Running(child);
 }
 

@@ -64,6 +64,12 @@ export class InTerminal {
     this.#pty.write(text);
   }
 
+  /** What a keyboard sends may be cut anywhere. */
+  typeBytes(bytes: Uint8Array): void {
+    // Its type tells of texts alone.
+    this.#pty.write(Buffer.from(bytes) as unknown as string);
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#pty.kill(name);
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { escapeJson, escapeLogLine, escapeText } from '../../../src/cli/terminal/escape.ts';
+import { escapeJson, escapeLogLine, escapeProse, escapeText } from '../../../src/cli/terminal/escape.ts';
 import { decodeName } from '../../../src/protocol/bytes/text.ts';
 
 /** Written by code point, apart from the properties that the implementation asks for. */
@@ -73,6 +73,31 @@ describe('escapeText', () => {
 
   it('shows a byte of a name that is not UTF-8 as that byte (R-X1)', () => {
     expect(escapeText(decodeName(Uint8Array.of(0x66, 0x9b, 0xff)))).toBe('f\\x9b\\xff');
+  });
+});
+
+describe('escapeProse', () => {
+  it('leaves emoji and words whole', () => {
+    const text = '👩‍👩‍👧 ❤️ 1️⃣ 🏴󠁧󠁢󠁳󠁣󠁴󠁿 🏳️‍🌈 👍🏽 🇩🇪 می‌خواهم क्‍ष résumé 日本語';
+    expect(escapeProse(text)).toBe(text);
+  });
+
+  it('shows what joins nothing (R-X1)', () => {
+    expect(escapeProse('a\u200db \u200d👩 👩\u200dx 1\ufe0f a\ufe0f \u{e0061} ا\u200c')).toBe(
+      'a\\u{200d}b \\u{200d}👩 👩\\u{200d}x 1\\u{fe0f} a\\u{fe0f} \\u{e0061} ا\\u{200c}',
+    );
+  });
+
+  it('lets through nothing but joiners, looks and tags that escapeText would not (R-X1)', () => {
+    const joiner = /\u200c|\u200d|\ufe0f|[\u{e0061}-\u{e007f}]/u;
+    const parts = fc.oneof(anyText, fc.constantFrom('👩', '\u200d', '\ufe0f', 'ا', '\u200c', '🏴', '1'));
+    fc.assert(
+      fc.property(fc.array(parts), all => {
+        for (const character of escapeProse(all.join(''))) {
+          if (!joiner.test(character)) expect(isUnsafe(character.codePointAt(0)!)).toBe(false);
+        }
+      }),
+    );
   });
 });
 
