@@ -1,4 +1,6 @@
 /** The portable entry: what works on every platform over a transport that the caller brings. */
+export { formatTime, type Instant } from './calendar/format-time.ts';
+export { fixedZone, utcZone, type Zone, type ZoneOffset } from './calendar/zone.ts';
 export { LINE_ERROR_CODES, LineError, type LineErrorCode } from './errors.ts';
 export type { Channel, ChannelItem } from './line/channel.ts';
 export { type Clock, systemClock, type Timer } from './line/clock.ts';

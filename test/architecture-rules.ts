@@ -127,6 +127,7 @@ export const LAYERS: readonly Layer[] = [
     mayNameTypesOf: ['line/', 'protocol/crypto/provider.ts'],
     reason: 'agents are a way to services and know none of them',
   },
+  { files: 'calendar/', may: [], reason: 'dates and zones are arithmetic, and know of no line' },
   {
     files: 'testing/',
     may: ['transports/', 'line/', ...PORTS],
@@ -135,7 +136,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: 'index.ts',
-    may: ['transports/', 'line/', 'services/', 'protocol/'],
+    may: ['transports/', 'line/', 'services/', 'calendar/', 'protocol/'],
     reason: 'the portable entry: no platform, nothing for tests',
   },
   {
@@ -162,6 +163,7 @@ export const LAYERS: readonly Layer[] = [
       'protocol/bytes/',
       // `connect` and `listen` stretch the passphrase before there is a line.
       'protocol/pake/passphrase.ts',
+      'calendar/',
       'node:',
       'npm:smol-toml',
       'npm:@lydell/node-pty',
@@ -271,6 +273,8 @@ export const GATES: readonly Gate[] = [
       'node/exec/command-service.ts',
       'node/exec/terminal-service.ts',
       'node/exec/find-command.ts',
+      // Reads the system's time zones, by names that lead nowhere else.
+      'node/zoneinfo.ts',
       // Types into a terminal, by its descriptor.
       'node/exec/terminal-runner.ts',
       // Asks for the real path of the folder that says which history it is, and opens nothing.

@@ -29,3 +29,4 @@ export { KnownPeers, type PinnedPeer } from './state/known-peers.ts';
 export { fingerprint, publicKeyText } from './state/public-key.ts';
 export { StretchedPassphrase } from './stretched-passphrase.ts';
 export { acceptedTcp, dialTcp } from './transports/tcp.ts';
+export { loadZone, localZone, type ZoneOptions } from './zoneinfo.ts';

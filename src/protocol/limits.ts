@@ -192,3 +192,8 @@ export const CLOSE_TIMEOUT_MS = 3_000;
 /** The answer to a failed login is delayed by a random time in this range. */
 export const REJECT_DELAY_MIN_MS = 300;
 export const REJECT_DELAY_MAX_MS = 700;
+
+/** What `formatTime` takes and makes, and a file of a time zone; the largest that exist have 4 KiB. */
+export const MAX_TIME_FORMAT_CHARACTERS = 1024;
+export const MAX_TIME_TEXT_CHARACTERS = 8192;
+export const MAX_ZONE_FILE_BYTES = 64 * KiB;
