@@ -136,12 +136,12 @@ class ArrivingFile implements ReceivingFile {
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
-    this.#reach(position + bytes.length);
+    if (bytes.length > 0) this.#reach(position + bytes.length);
     await this.#file.write(bytes, position);
   }
 
   async writeZeros(byteLength: number, position: number): Promise<void> {
-    this.#reach(position + byteLength);
+    if (byteLength > 0) this.#reach(position + byteLength);
     await this.#file.writeZeros(byteLength, position);
   }
 

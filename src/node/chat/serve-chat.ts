@@ -5,7 +5,7 @@ import { toLineError } from '../../line/abort.ts';
 import { type ChatHost, type ChatHostOptions, chatHost } from '../../services/chat/chat-host.ts';
 import { MemoryHistory } from '../../services/chat/memory-history.ts';
 import { type StateFolders, stateFolders } from '../state/folders.ts';
-import { ensurePrivateFile } from '../state/private-file.ts';
+import { ensurePrivateFile, ensurePrivateFolder } from '../state/private-file.ts';
 import { type Kept, KeptChat } from './kept-chat.ts';
 import type { LoadSqlite } from './open-database.ts';
 import { RoomFiles, roomFilesService } from './room-files.ts';
@@ -61,7 +61,7 @@ async function open(directory: string, options: ChatOptions): Promise<Kept> {
     return { history: new MemoryHistory(), files: undefined };
   }
   try {
-    return { history, files: maxBytes === 0 ? undefined : await RoomFiles.open(join(folder, 'files'), { maxBytes }) };
+    return { history, files: maxBytes === 0 ? undefined : await openFiles(folder, maxBytes) };
   } catch (thrown) {
     onFault?.(thrown);
     return { history, files: undefined };
@@ -81,6 +81,12 @@ async function openHistory(folder: string, loadSqlite: LoadSqlite | undefined): 
   const path = join(folder, 'history.db');
   await ensurePrivateFile({ path, secret: false });
   return SqliteHistory.open(path, loadSqlite);
+}
+
+async function openFiles(folder: string, maxBytes: number): Promise<RoomFiles> {
+  const path = join(folder, 'files');
+  await ensurePrivateFolder(path);
+  return RoomFiles.open(path, { maxBytes });
 }
 
 const FOLDER_NAME_LENGTH = 32;

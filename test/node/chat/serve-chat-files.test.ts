@@ -95,7 +95,7 @@ async function kept(): Promise<{ readonly path: string; readonly ids: readonly s
 }
 
 describe('files of rooms, served', () => {
-  test('are said, fetched by whoever reads of them, and there after a restart', async () => {
+  test('are said, fetched by whoever reads of them, there after a restart, and the owner’s alone (R-A4)', async () => {
     const first = await serve();
     const room = await joinChat(first.line, { room: 'lobby', name: 'anna' });
     const file = await put(first);
@@ -103,7 +103,9 @@ describe('files of rooms, served', () => {
     await fetch(first, file);
     await first.stop();
     expect((await kept()).ids).toEqual([file.id]);
-    expect(statSync(join((await kept()).path, '..')).mode & 0o777).toBe(0o700);
+    const { path } = await kept();
+    const mode = (name: string) => statSync(join(path, name)).mode & 0o777;
+    expect(['..', '.', file.id, `${file.id}/f`].map(mode)).toEqual([0o700, 0o700, 0o700, 0o600]);
 
     const second = await serve();
     const again = await joinChat(second.line, { room: 'lobby', name: 'ben' });
