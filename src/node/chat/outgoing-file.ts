@@ -5,6 +5,8 @@ import {
   type DownloadOptions,
   type DownloadSummary,
   download,
+  type Entry,
+  type FileOptions,
   FilesClient,
   type Offers,
   type ReadStore,
@@ -102,11 +104,20 @@ export async function downloadChatFile(
   const to = options.to ?? file.name;
   requireName(to, PLATFORM);
   return download(
-    new FilesClient(route, { prefix: PREFIX }),
+    new RoomFilesClient(route, { prefix: PREFIX }),
     store,
     { from: `${file.id}/${file.name}`, to },
-    { ...options, accept: entry => entry.type === 'file' && entry.size === file.size },
+    { ...options, accept: entry => entry.path === '' && entry.size === file.size },
   );
+}
+
+/** Where a file is asked for a server may not answer with a folder, and all that is in it (R-F3). */
+class RoomFilesClient extends FilesClient {
+  override async stat(path: string, options: FileOptions = {}): Promise<Entry> {
+    const entry = await super.stat(path, options);
+    if (entry.type !== 'file') throw new LineError('NOT_A_FILE', 'the server has no file there');
+    return entry;
+  }
 }
 
 function isUnsupported(thrown: unknown): boolean {

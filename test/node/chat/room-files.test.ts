@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LineError } from '../../../src/errors.ts';
@@ -21,6 +21,7 @@ import { upload } from '../../../src/services/files/receiving/upload.ts';
 import type { Permission } from '../../../src/services/permission.ts';
 import { answers, file, folder, honestAnswer, hostilePeer, link, lists } from '../../services/files/hostile-peer.ts';
 import { HOSTILE_NAMES } from '../../support/hostile-names.ts';
+import { joinedLines } from '../../support/lines.ts';
 import { snapshot } from '../files/scene.ts';
 import { filesBelow, type Member, type SharedFiles, shareFiles } from './shared-files.ts';
 
@@ -294,6 +295,30 @@ describe('R-F4 what a hostile server says of a file', () => {
       await expect(downloadChatFile(line, file, store, { makeSha256 })).rejects.toEqual(failing('BAD_NAME'));
     }
     await store.close();
+  });
+
+  test('R-F3: it sends a file, or nothing', async () => {
+    const { own } = await share();
+    const said = { id: ID, name: 'f', size: 5 };
+    const honest = answers((channel, id) => honestAnswer(channel, id));
+    for (const script of [
+      { stat: folder(''), list: lists(file('one', 5), file('two', 5)), get: honest },
+      { stat: link('', '/etc/passwd'), get: honest },
+      { stat: file('', 6), get: honest },
+      { stat: file('', 5), get: answers((channel, id) => honestAnswer(channel, id, 'hello and more')) },
+    ]) {
+      const { client, listener } = await joinedLines({ onChannel: hostilePeer(script) });
+      const store = await ReceiveRoot.open(own('got'), { make: true });
+      const failures: string[] = [];
+      const onEvent = (event: TransferEvent) => void (event.type === 'failed' && failures.push(event.error.code));
+      await downloadChatFile(client, said, store, { makeSha256, onEvent }).catch((thrown: LineError) => {
+        failures.push(thrown.code);
+      });
+      expect(failures).toHaveLength(1);
+      expect(readdirSync(own('got')).filter(name => !name.endsWith('.postern-part'))).toEqual([]);
+      await store.close();
+      await Promise.all([client.close(), listener.close(0)]);
+    }
   });
 
   test('a size that is not the one that its message said is refused', async () => {
