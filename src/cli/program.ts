@@ -39,6 +39,7 @@ function addServe(program: Command, makeContext: MakeContext): void {
     .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
     .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
     .option('--chat-keep <what>', 'how long chat is kept (30d, 12h), or how many messages of each room (default: 90d)')
+    .option('--chat-files <size>', 'what files in rooms may take up together, 0 for no files (default: 256M)')
     .action(async (dir: string, options, ran) => {
       const { serve } = await import('./commands/serve.ts');
       await serve(makeContext(options), dir, ran.opts());
@@ -239,6 +240,7 @@ function addChat(program: Command, makeContext: MakeContext): void {
     )
     .option('--as <name>', 'what you are called there (default: chat_name of config.toml, else your login name)')
     .option('--last <n>', 'how many messages of the past to show', parseCount, 50)
+    .option('--commands', 'off a terminal, lines may be /send FILE and /get N: for input that is your own')
     .option('--no-retry', 'give up when the line is lost, in place of dialling again')
     .addHelpText('after', CHAT_EXAMPLES)
     .action(async (place: string, room: string, options, ran) => {

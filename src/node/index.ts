@@ -8,6 +8,7 @@ export {
   serveAgents,
 } from './agent.ts';
 export type { LoadSqlite } from './chat/open-database.ts';
+export { type ChatFileOptions, downloadChatFile, OutgoingFile } from './chat/outgoing-file.ts';
 export { type ChatOptions, serveChat } from './chat/serve-chat.ts';
 export { joinChat, makeChatRoom, type StayInChatEvent, type StayInChatOptions, stayInChat } from './chat.ts';
 export { type ConnectOptions, connect, DEFAULT_PORT } from './connect.ts';

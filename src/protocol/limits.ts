@@ -181,6 +181,17 @@ export const CHAT_EVENT_QUEUE = 1024;
 /** How late it is told what was seen, at most. */
 export const CHAT_TELL_MS = 1_000;
 
+/** Of files of rooms: their ids, 128 bits in base64url (4-services.md §7). */
+export const CHAT_FILE_ID_CHARACTERS = 22;
+/** What a file of a room counts besides its bytes, and how many there may be. */
+export const CHAT_FILE_OVERHEAD_BYTES = 4 * KiB;
+export const MAX_CHAT_FILES = 65_536;
+/** Uploads to rooms at once: of one device, and of all. */
+export const MAX_CHAT_UPLOADS_PER_DEVICE = 4;
+export const MAX_CHAT_UPLOADS = 64;
+/** How long a file stays that no message names. */
+export const CHAT_FILE_UNSAID_MS = 86_400_000;
+
 /** First credit of a channel on lines that others' channels lie on: an agent's, and all of a server that agents join. */
 export const SHARED_LINE_CREDIT_BYTES = 256 * KiB;
 /** Machines that have joined a server, and names of such that were there. */

@@ -229,6 +229,21 @@ export function chatHistoryContract(name: string, make: () => Promise<ChatHistor
       await history.close();
     });
 
+    it('knows which files its messages name, as long as it keeps them', async () => {
+      const history = await make();
+      const put = (id: string, ms: number) =>
+        history.append([{ ...said('a', 'f'), kind: 'file', file: { id, name: 'f', size: 1 } }], ms);
+      await put('one', 1);
+      await put('two', 2);
+      await put('two', 3);
+      await history.append([said('a', 'three')], 4);
+      expect(await history.filesNamed(['one', 'two', 'three', '"'])).toEqual(new Set(['one', 'two']));
+      expect(await history.filesNamed([])).toEqual(new Set());
+      await history.trim({ ageMs: 5 }, 8, 10);
+      expect(await history.filesNamed(['one', 'two'])).toEqual(new Set(['two']));
+      await history.close();
+    });
+
     const noise = seeded(1);
     let count = 0;
     function said(room: string | undefined, text: string): UnstoredMessage {

@@ -27,6 +27,7 @@ import {
   serveTime,
   thisInstall,
 } from '../../node/index.ts';
+import { parseByteSize } from '../byte-size.ts';
 import { parseKeep } from '../chat-keep.ts';
 import type { CommandContext } from '../context.ts';
 import { EventLog } from '../event-log.ts';
@@ -44,6 +45,7 @@ export interface ServeOptions {
   readonly allow: string;
   readonly passwordFile?: string;
   readonly chatKeep?: string;
+  readonly chatFiles?: string;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -52,6 +54,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const allow = parsePermissions(options.allow);
   const { host, port } = parseListen(options);
   const keep = options.chatKeep === undefined ? undefined : parseKeep(options.chatKeep);
+  const filesBytes = options.chatFiles === undefined ? undefined : parseByteSize(options.chatFiles, '--chat-files');
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
@@ -61,7 +64,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const terminals = hasTerminals ? await openTerminals(directory, log) : undefined;
   const agents = allow.includes('agents') ? serveAgents({ onAgent: log.agent.bind(log) }) : undefined;
   const time = allow.includes('time') ? await serveTime() : undefined;
-  const chat = allow.includes('chat') ? openChat(directory, log, keep) : undefined;
+  const chat = allow.includes('chat') ? openChat(directory, log, { keep, filesBytes }) : undefined;
   const services = [folder, commands, terminals, agents, time, chat].filter(service => service !== undefined);
   const server = await listen({
     host,
@@ -201,9 +204,13 @@ function openCommands(directory: string, log: ServeLog): Promise<CommandService>
   });
 }
 
-function openChat(directory: string, log: ServeLog, keep: ChatKeep | undefined): ChatHost {
+function openChat(
+  directory: string,
+  log: ServeLog,
+  kept: { readonly keep: ChatKeep | undefined; readonly filesBytes: number | undefined },
+): ChatHost {
   return serveChat(directory, {
-    ...(keep === undefined ? {} : { keep }),
+    ...kept,
     onMemory: error => log.chatInMemory(error),
     onFault: thrown => log.fault(thrown),
   });

@@ -103,6 +103,11 @@ export class SqliteHistory implements ChatHistory {
     return translateSqlite(() => numberOf(this.#sql.lastPrivate.get({ device, before }), 'id') ?? 0);
   }
 
+  async filesNamed(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = translateSqlite(() => this.#sql.filesNamed.all({ ids: JSON.stringify(ids) })) as { id: string }[];
+    return new Set(rows.map(({ id }) => id));
+  }
+
   async rooms(after: string, limit: number): Promise<readonly KeptRoom[]> {
     return translateSqlite(() => this.#sql.rooms.all({ after, limit }) as KeptRoom[]);
   }
@@ -267,6 +272,7 @@ const SCHEMA = `
   CREATE INDEX messages_of_room ON messages (room);
   CREATE INDEX private_from ON messages (device) WHERE room = '';
   CREATE INDEX private_to ON messages (recipient_device) WHERE room = '';
+  CREATE INDEX files_named ON messages (file ->> '$.id') WHERE file IS NOT NULL;
   CREATE VIRTUAL TABLE words USING fts5(cut, content = '', contentless_delete = 1, tokenize = 'ascii');
   CREATE TABLE rooms (room TEXT PRIMARY KEY, count INTEGER NOT NULL, last_id INTEGER NOT NULL, last_ms INTEGER NOT NULL);
   CREATE TABLE names (key TEXT PRIMARY KEY, name TEXT NOT NULL, device BLOB NOT NULL, used INTEGER NOT NULL);
@@ -308,6 +314,8 @@ const STATEMENTS = {
   lastPrivate: `SELECT max(id) AS id FROM (
       SELECT max(id) AS id FROM messages WHERE room = '' AND device = $device AND id < $before
       UNION ALL SELECT max(id) FROM messages WHERE room = '' AND recipient_device = $device AND id < $before)`,
+  filesNamed: `SELECT DISTINCT file ->> '$.id' AS id FROM messages
+    WHERE file IS NOT NULL AND file ->> '$.id' IN (SELECT value FROM json_each($ids))`,
   rooms: `SELECT room, last_id AS lastId, last_ms AS lastMs FROM rooms
     WHERE room > $after AND room <> '' ORDER BY room LIMIT $limit`,
   ownerOf: 'SELECT name, device FROM names WHERE key = $key',

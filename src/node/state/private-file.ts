@@ -21,7 +21,7 @@ export async function readPrivateFile(file: PrivateFile): Promise<string | undef
     const handle = await openExisting(file, constants.O_RDONLY);
     if (handle === undefined) return undefined;
     try {
-      await checkFolder(file);
+      await checkFolder(dirname(file.path), file);
       const { size } = await handle.stat();
       if (size > MAX_STATE_BYTES) throw new LineError('ACCESS', `${file.path} is too large to be a file of postern`);
       return await handle.readFile('utf8');
@@ -66,7 +66,7 @@ export async function createPrivateFile(file: PrivateFile, text: string): Promis
  */
 export async function appendPrivateLine(file: PrivateFile, line: string, { sync = true } = {}): Promise<number> {
   return translated(file.path, async () => {
-    await makeFolder(file);
+    await makeFolder(dirname(file.path), file);
     const flags = constants.O_RDWR | constants.O_APPEND;
     const handle = (await openExisting(file, flags)) ?? (await openNew(file.path, flags));
     try {
@@ -84,10 +84,15 @@ export async function appendPrivateLine(file: PrivateFile, line: string, { sync 
 /** Makes sure that the file is there, empty at first, and nobody else's: for a library that opens it by its name. */
 export async function ensurePrivateFile(file: PrivateFile): Promise<void> {
   await translated(file.path, async () => {
-    await makeFolder(file);
+    await makeFolder(dirname(file.path), file);
     const handle = (await openExisting(file, constants.O_RDWR)) ?? (await openNew(file.path, constants.O_RDWR));
     await handle.close();
   });
+}
+
+/** Makes sure that the folder is there and nobody else's, for what is kept in it by other ways. */
+export async function ensurePrivateFolder(path: string): Promise<void> {
+  await translated(path, () => makeFolder(path, { secret: false }));
 }
 
 /** Opens what is there, if it is a plain file of ours with the right mode. */
@@ -119,19 +124,18 @@ async function checkFile(file: PrivateFile, handle: FileHandle): Promise<void> {
   await handle.chmod(FILE_MODE);
 }
 
-async function makeFolder(file: PrivateFile): Promise<void> {
-  await mkdir(dirname(file.path), { recursive: true, mode: FOLDER_MODE });
-  await checkFolder(file);
+async function makeFolder(folder: string, how: Pick<PrivateFile, 'secret'>): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  await checkFolder(folder, how);
 }
 
 /** The folder may be a link (people move their dotfiles), but what it leads to must be ours alone. */
-async function checkFolder(file: PrivateFile): Promise<void> {
+async function checkFolder(folder: string, { secret }: Pick<PrivateFile, 'secret'>): Promise<void> {
   if (WINDOWS) return;
-  const folder = dirname(file.path);
   const found = await stat(folder);
   if (found.uid !== process.geteuid!()) throw new LineError('ACCESS', `${folder} belongs to another user`);
   if ((found.mode & OTHERS) === 0) return;
-  if (file.secret && (found.mode & OTHERS_WRITE) !== 0) throw tooOpen(folder, FOLDER_MODE);
+  if (secret && (found.mode & OTHERS_WRITE) !== 0) throw tooOpen(folder, FOLDER_MODE);
   await chmod(folder, FOLDER_MODE);
 }
 
@@ -151,7 +155,7 @@ async function openNew(path: string, flags: number): Promise<FileHandle> {
 }
 
 async function writeTemporary(file: PrivateFile, text: string): Promise<string> {
-  await makeFolder(file);
+  await makeFolder(dirname(file.path), file);
   const name = `.${basename(file.path)}.${randomBytes(8).toString('hex')}.tmp`;
   const temporary = join(dirname(file.path), name);
   const handle = await openNew(temporary, constants.O_WRONLY | constants.O_EXCL);

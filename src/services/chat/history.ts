@@ -39,6 +39,9 @@ export interface ChatHistory {
   /** The id of the last private message before `before` that this device has sent or received; 0 if there is none. */
   lastPrivate(device: Uint8Array, before: number): Promise<number>;
 
+  /** Those of the ids of files that messages name. */
+  filesNamed(ids: readonly string[]): Promise<ReadonlySet<string>>;
+
   /** Rooms of which messages are kept, in the order of their names, behind `after`. */
   rooms(after: string, limit: number): Promise<readonly KeptRoom[]>;
 

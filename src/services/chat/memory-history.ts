@@ -92,6 +92,11 @@ export class MemoryHistory implements ChatHistory {
     return last?.message.id ?? 0;
   }
 
+  async filesNamed(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const named = new Set(this.#kept.map(({ message }) => message.file?.id));
+    return new Set(ids.filter(id => named.has(id)));
+  }
+
   async rooms(after: string, limit: number): Promise<readonly KeptRoom[]> {
     const rooms = new Map<string, KeptRoom>();
     for (const { room, message } of this.#kept) {

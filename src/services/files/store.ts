@@ -106,9 +106,10 @@ export interface ReceiveStore {
   partialBytes(path: string): Promise<number>;
   /**
    * Starts a file under a temporary name beside `path`, whose folder is made if needed. With `resume` it goes on with
-   * such a partial if there is one, which from then on is this session's.
+   * such a partial if there is one, which from then on is this session's. A store that is bounded refuses a `byteLength` that
+   * there is no room for (`NO_SPACE`).
    */
-  create(path: string, options?: { readonly resume?: boolean }): Promise<ReceivingFile>;
+  create(path: string, options?: { readonly resume?: boolean; readonly byteLength?: number }): Promise<ReceivingFile>;
   /**
    * Small files that are here whole, each in one step: as `create`, `write` and `commit`, and nothing of it stays if that
    * fails. Gives for each, in order, why it failed, if it did. A store need not have this way, which holds up everybody else.

@@ -124,8 +124,9 @@ it('R-A4: the history lies in the state folder, of its owner alone, and not in t
   const state = join(home.path, 'state', 'postern', 'chat');
   const [folder] = await readdir(state);
   expect((await stat(join(state, folder!))).mode & 0o777).toBe(0o700);
-  for (const file of await readdir(join(state, folder!))) {
-    expect((await stat(join(state, folder!, file))).mode & 0o777).toBe(0o600);
+  for (const name of await readdir(join(state, folder!))) {
+    const found = await stat(join(state, folder!, name));
+    expect(found.mode & 0o777).toBe(found.isDirectory() ? 0o700 : 0o600);
   }
   expect(await readdir(share)).toEqual([]);
 });

@@ -53,7 +53,8 @@ export const honestAnswer = async (channel: Channel, id: number, content = 'hell
 
 export function hostilePeer(script: Script): (channel: Channel) => Promise<void> {
   return async channel => {
-    switch (channel.kind) {
+    // Files of rooms have the same kinds behind a prefix.
+    switch (channel.kind.replace(/^chat\./, '')) {
       case 'files.stat':
         return channel.send({ t: 'entry', entry: script.stat ?? folder('') });
       case 'files.list':

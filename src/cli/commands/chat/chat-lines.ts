@@ -16,6 +16,7 @@ import { MAX_TRIES } from '../files/transfer/redial.ts';
 import { inputLines } from './input-lines.ts';
 import { isOwnPresence, type Membership } from './membership.ts';
 import { dayAndTime } from './message-lines.ts';
+import { parseGet, RoomTransfers } from './room-transfers.ts';
 
 /**
  * A room for programs: each line of standard input is a message, each message a line of standard output; under `--json`
@@ -24,10 +25,12 @@ import { dayAndTime } from './message-lines.ts';
 export class ChatLines {
   readonly #context: CommandContext;
   readonly #membership: Membership;
+  readonly #transfers: RoomTransfers;
+  readonly #takesCommands: boolean;
   readonly #last: number;
   /** The passphrase may have been all of the input. */
   readonly #takesInput: boolean;
-  #sent = 0;
+  #fulfilled = 0;
   #lastSentId = 0;
   #firstFailure: LineError | undefined;
   #shownId = 0;
@@ -36,12 +39,14 @@ export class ChatLines {
   constructor(
     context: CommandContext,
     membership: Membership,
-    { last, passwordFile }: { readonly last: number; readonly passwordFile?: string },
+    options: { readonly last: number; readonly passwordFile?: string; readonly commands?: boolean },
   ) {
     this.#context = context;
     this.#membership = membership;
-    this.#last = last;
-    this.#takesInput = passwordFile !== '-';
+    this.#transfers = new RoomTransfers(membership, context.signal);
+    this.#last = options.last;
+    this.#takesCommands = options.commands === true;
+    this.#takesInput = options.passwordFile !== '-';
   }
 
   /** Resolves when the input has ended, all of it is acknowledged, and what it said has come out too. */
@@ -59,7 +64,7 @@ export class ChatLines {
     await Promise.race([this.#sendAll(room), failed, failureOf(shown)]);
     await Promise.all([this.#membership.leave(), shown]);
     if (this.#firstFailure === undefined) return;
-    if (this.#sent === 0) throw this.#firstFailure;
+    if (this.#fulfilled === 0) throw this.#firstFailure;
     this.#context.exitStatus = EXIT.partial;
   }
 
@@ -71,11 +76,11 @@ export class ChatLines {
     const input = this.#takesInput ? inputLines(process.stdin as AsyncIterable<Uint8Array>, MAX_LINE) : [];
     for await (const line of input) {
       at += 1;
-      const said = this.#decode(line, at);
-      if (said === 'quit') break;
-      if (said === undefined) continue;
+      const wish = this.#decode(line, at);
+      if (wish === 'quit') break;
+      if (wish === undefined) continue;
       while (underway.size >= MAX_UNACKNOWLEDGED) await Promise.race(underway);
-      const sending = this.#send(room, said, at).finally(() => underway.delete(sending));
+      const sending = this.#fulfil(room, wish, at).finally(() => underway.delete(sending));
       underway.add(sending);
     }
     // Nobody is there any more who would say that it takes too long.
@@ -88,26 +93,36 @@ export class ChatLines {
     }
   }
 
-  async #send(room: ChatRoom, said: Said, line: number): Promise<void> {
+  async #fulfil(room: ChatRoom, wish: Wish, line: number): Promise<void> {
     try {
-      const { id } = await room.send(said.text, said);
-      this.#sent += 1;
-      this.#lastSentId = Math.max(this.#lastSentId, id);
+      if ('get' in wish) await this.#get(wish.get, wish.as);
+      else {
+        const { id } = 'text' in wish ? await room.send(wish.text, wish) : await this.#transfers.send(wish.file);
+        this.#lastSentId = Math.max(this.#lastSentId, id);
+      }
+      this.#fulfilled += 1;
     } catch (thrown) {
       this.#fail(line, thrown);
     }
   }
 
+  async #get(id: number, as: string | undefined): Promise<void> {
+    const { name, size, wasThere } = await this.#transfers.get(id, as);
+    if (!this.#context.options.json) this.#context.note(`${escapeText(name)} ${wasThere ? 'was' : 'is'} here`);
+    else await this.#tellStatus({ event: 'fetched', id, name, size });
+  }
+
   /** `undefined` for nothing, and for what is told to be wrong. */
-  #decode(line: string | undefined, lineNumber: number): Said | 'quit' | undefined {
+  #decode(line: string | undefined, lineNumber: number): Wish | 'quit' | undefined {
     if (line === undefined) {
       this.#fail(lineNumber, new LineError('USAGE', 'the line is too long for a message'));
       return undefined;
     }
     if (line.trim() === '') return undefined;
-    if (!this.#context.options.json) return ['bye', '/quit'].includes(line.trim()) ? 'quit' : { text: line };
     try {
-      return decodeSaid(JSON.parse(line) as unknown);
+      return this.#context.options.json
+        ? decodeWish(JSON.parse(line) as unknown)
+        : parseWish(line, this.#takesCommands);
     } catch (thrown) {
       this.#fail(lineNumber, thrown instanceof LineError ? thrown : new LineError('USAGE', 'the line is no JSON'));
       return undefined;
@@ -169,13 +184,43 @@ export class ChatLines {
   }
 }
 
-interface Said extends SendOptions {
-  readonly text: string;
+/** What a line asks for: to say something, to put a file into the room, or to fetch one. */
+type Wish =
+  | (Omit<SendOptions, 'file'> & { readonly text: string })
+  | { readonly file: string }
+  | { readonly get: number; readonly as: string | undefined };
+
+/**
+ * A text, `bye` or `/quit`; if commands are taken also `/send FILE` and `/get N [NAME]`, which two slashes make texts again:
+ * what is piped in may be written by others, and must not name files of this machine. Throws `USAGE`.
+ */
+function parseWish(line: string, takesCommands: boolean): Wish | 'quit' {
+  const trimmed = line.trim();
+  if (trimmed === 'bye' || trimmed === '/quit') return 'quit';
+  const [, slashes, command, rest = ''] = (takesCommands && /^(\/\/?)(send|get)(?:\s+(.*))?$/.exec(line)) || [];
+  if (command === undefined) return { text: line };
+  if (slashes === '//') return { text: line.slice(1) };
+  if (command === 'get') {
+    const { id, name } = parseGet(rest.trim());
+    return { get: id, as: name };
+  }
+  if (rest === '') throw new LineError('USAGE', 'which file? /send FILE');
+  return { file: rest };
 }
 
-/** `{"text":…,"to"?:…,"action"?:true}`; throws `USAGE`. */
-function decodeSaid(value: unknown): Said {
-  const { text, to, action } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+/** `{"text":…,"to"?:…,"action"?:true}`, `{"file":PATH}` or `{"get":N,"as"?:NAME}`; throws `USAGE`. */
+function decodeWish(value: unknown): Wish {
+  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const { text, to, action, file, get, as } = fields;
+  if (file !== undefined) {
+    if (typeof file !== 'string' || file === '') throw new LineError('USAGE', '"file" is a path');
+    return { file };
+  }
+  if (get !== undefined) {
+    if (!Number.isSafeInteger(get)) throw new LineError('USAGE', '"get" is the number of a message');
+    if (as !== undefined && typeof as !== 'string') throw new LineError('USAGE', '"as" is a name');
+    return { get: get as number, as };
+  }
   if (typeof text !== 'string' || text === '') throw new LineError('USAGE', 'a message needs a "text"');
   if (to !== undefined && typeof to !== 'string') throw new LineError('USAGE', '"to" is a name');
   if (action !== undefined && typeof action !== 'boolean') throw new LineError('USAGE', '"action" is true or false');
@@ -183,10 +228,11 @@ function decodeSaid(value: unknown): Said {
 }
 
 /** One line, whatever the text holds: line feeds come as `\n`, tabs as `\t`. */
-export function messageLine({ timeMs, from, to, kind, text, file }: ChatMessage): string {
+export function messageLine({ id, timeMs, from, to, kind, text, file }: ChatMessage): string {
   const head = `${dayAndTime(timeMs)[1]} ${kind === 'text' ? '' : '* '}${escapeText(from)}`;
   const whom = to === undefined ? '' : ` -> ${escapeText(to)}`;
-  if (file !== undefined) return `${head}${whom} puts ${escapeText(file.name)} here, ${formatSize(file.size)}`;
+  if (file !== undefined)
+    return `${head}${whom} puts ${escapeText(file.name)} here, ${formatSize(file.size)}: /get ${id}`;
   return `${head}${whom}${kind === 'text' ? ':' : ''} ${escapeProse(text)}`;
 }
 

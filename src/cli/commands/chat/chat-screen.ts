@@ -19,11 +19,13 @@ import { formatCount } from '../../terminal/format.ts';
 import { completeWord } from './completion.ts';
 import { isOwnPresence, type Membership } from './membership.ts';
 import { MessageLines } from './message-lines.ts';
+import { progressText, RoomTransfers } from './room-transfers.ts';
 import { type Entry, findCommand, parseEntry, SLASH_COMMANDS, type Talk } from './slash-commands.ts';
 
 /** A room on this terminal, until whoever sits there leaves. The terminal is given back as it was, however that ends. */
 export class ChatScreen implements Talk {
   readonly lines: MessageLines;
+  readonly transfers: RoomTransfers;
   readonly #context: CommandContext;
   readonly #membership: Membership;
   readonly #last: number;
@@ -38,6 +40,10 @@ export class ChatScreen implements Talk {
   #firstShown: number | undefined;
   /** Messages that are not acknowledged. */
   #unsent = 0;
+  /** How far a file is. */
+  #transfer: string | undefined;
+  /** Files are not waited for when one leaves. */
+  readonly #stop = new AbortController();
   #isLost = false;
   #terminal: 'ours' | 'lent' | 'given back' = 'lent';
   #end: { resolve: () => void; reject: (thrown: unknown) => void } | undefined;
@@ -55,6 +61,10 @@ export class ChatScreen implements Talk {
     this.#membership = membership;
     this.#last = last;
     this.lines = new MessageLines(colors, columns);
+    this.transfers = new RoomTransfers(membership, this.#stop.signal, progress => {
+      this.#transfer = progress && progressText(progress, escapeText(progress.name));
+      this.#showStatus();
+    });
     this.#screen = new InputScreen(
       { write: (text, taken) => this.#output.write(text, taken), columns, rows, dim: colors.dim },
       systemClock,
@@ -80,6 +90,7 @@ export class ChatScreen implements Talk {
     try {
       await ended;
     } finally {
+      this.#stop.abort();
       this.#leaveTerminal();
       this.#context.display = undefined;
       this.#tellUnsent();
@@ -323,6 +334,7 @@ export class ChatScreen implements Talk {
   #showStatus(): void {
     const waiting = this.#unsent === 0 ? '' : `; ${formatCount(this.#unsent)} to send`;
     if (this.#isLost) this.#screen.setStatus(`connection lost, trying again… Ctrl-C leaves${waiting}`);
+    else if (this.#transfer !== undefined) this.#screen.setStatus(this.#transfer);
     else this.#screen.setStatus(this.#unsent > MANY_UNSENT ? `sending ${formatCount(this.#unsent)}…` : '');
   }
 

@@ -11,6 +11,8 @@ export interface ChatOptions extends MembershipOptions {
   readonly as?: string;
   /** How many messages of the past are shown. */
   readonly last: number;
+  /** Lines that are piped in may be commands. */
+  readonly commands?: boolean;
 }
 
 /** Talks in a room of another machine: on the screen, or where there is none, line by line. */

@@ -10,6 +10,7 @@ import {
   type Line,
   LineError,
   makeChatRoom,
+  makeOffers,
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import type { RemotePlace } from '../../place.ts';
@@ -36,6 +37,8 @@ export class Membership {
   readonly #context: CommandContext;
   readonly #place: RemotePlace;
   readonly #options: MembershipOptions;
+  /** What is put into rooms, over whichever line. */
+  readonly offers = makeOffers();
   readonly #stop = new AbortController();
   #connected: ConnectedLine | undefined;
   #room: ChatRoom | undefined;
@@ -59,6 +62,20 @@ export class Membership {
   get line(): Line {
     if (this.#connected === undefined) throw new LineError('CLOSED', 'the connection is lost just now');
     return this.#connected.line;
+  }
+
+  /** Whether this is the line of now. */
+  isOn(line: Line): boolean {
+    return this.#connected?.line === line;
+  }
+
+  /** The line; while it is lost, or still the one that `lost` names, the next one. */
+  async nextLine(lost: Line | undefined): Promise<Line> {
+    for (;;) {
+      const line = this.#connected?.line;
+      if (line !== undefined && line !== lost) return line;
+      await this.#joined();
+    }
   }
 
   /** Dials and joins. Nothing of the past is told; `past` has it. */
@@ -91,7 +108,7 @@ export class Membership {
         const isLost = isLineLost(thrown) || (thrown instanceof LineError && thrown.code === 'CLOSED');
         if (!isLost) throw thrown;
       }
-      if (this.#joinings === joinings) await new Promise<void>(resolve => this.#awaitingJoin.push(resolve));
+      if (this.#joinings === joinings) await this.#joined();
     }
   }
 
@@ -147,8 +164,14 @@ export class Membership {
     return joined;
   }
 
+  /** The next time. */
+  #joined(): Promise<void> {
+    return new Promise(resolve => this.#awaitingJoin.push(resolve));
+  }
+
   async #dial(): Promise<void> {
-    const connected = await dial(this.#context, this.#place, this.#options);
+    const onChannel = this.offers.handle.bind(this.offers);
+    const connected = await dial(this.#context, this.#place, { ...this.#options, onChannel });
     if (this.#stop.signal.aborted) connected.line.abort(new LineError('CANCELLED', 'left meanwhile'));
     this.#connected = connected;
     requirePermission(connected, 'chat', 'talk in rooms');

@@ -53,7 +53,7 @@ export class MessageLines {
     const whom = to === undefined ? '' : ` ${this.#colors.magenta('→')} ${to === ownName ? 'you' : this.name(to)}`;
     const told = this.#colors.dim(time);
     if (kind === 'file' && file !== undefined) {
-      const text = `puts ${this.#colors.bold(escapeText(file.name))} here, ${formatSize(file.size)}`;
+      const text = `puts ${this.#colors.bold(escapeText(file.name))} here, ${formatSize(file.size)}: /get ${message.id}`;
       return [`${told} ${this.#colors.dim('*')} ${who}${whom} ${text}`];
     }
     const head = kind === 'action' ? `${told} ${this.#colors.dim('*')} ${who}${whom} ` : `${told} ${who}${whom}: `;

@@ -7,9 +7,10 @@ import {
   listRooms,
 } from '../../../node/index.ts';
 import { escapeText } from '../../terminal/escape.ts';
-import { formatCount, formatLocalTime } from '../../terminal/format.ts';
+import { formatCount, formatLocalTime, formatSize } from '../../terminal/format.ts';
 import { displayWidth } from '../../terminal/width.ts';
 import { dayAndTime, type MessageLines } from './message-lines.ts';
+import { parseGet, type RoomTransfers } from './room-transfers.ts';
 
 /** What somebody who sits at the screen works with. */
 export interface Talk {
@@ -17,6 +18,7 @@ export interface Talk {
   /** Throws `CLOSED` while the line is lost. */
   readonly line: Line;
   readonly lines: MessageLines;
+  readonly transfers: RoomTransfers;
   /** Those who are known to be in the room or have spoken there. */
   readonly names: Iterable<string>;
   /** Shows escaped lines. */
@@ -120,6 +122,17 @@ async function earlier(talk: Talk, rest: string): Promise<void> {
   await talk.showEarlier(count);
 }
 
+async function sendFile(talk: Talk, path: string): Promise<void> {
+  if (path === '') throw new LineError('USAGE', 'which file? /send FILE');
+  await talk.transfers.send(path);
+}
+
+async function getFile(talk: Talk, rest: string): Promise<void> {
+  const { id, name: wanted } = parseGet(rest);
+  const { name, size, wasThere } = await talk.transfers.get(id, wanted);
+  talk.show(talk.lines.event(`${escapeText(name)} ${wasThere ? 'was' : 'is'} here, ${formatSize(size)}`));
+}
+
 function help(talk: Talk): void {
   const width = Math.max(...SLASH_COMMANDS.map(({ name, usage }) => name.length + usage.length)) + 2;
   talk.show(
@@ -167,6 +180,8 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   },
   { name: 'history', usage: '[N]', summary: 'show earlier messages, again and again', run: earlier },
   { name: 'search', usage: 'WORDS', summary: 'find messages that hold all these words', run: search },
+  { name: 'send', usage: 'FILE', summary: 'put a file of this machine into the room', run: sendFile },
+  { name: 'get', usage: 'N [NAME]', summary: 'fetch the file of message N into the current folder', run: getFile },
   { name: 'help', usage: '', summary: 'this list', run: help },
   { name: 'quit', usage: '', summary: 'leave', run: talk => talk.quit() },
 ];

@@ -1,6 +1,6 @@
 import { LineError } from '../../../errors.ts';
 import type { Channel } from '../../../line/channel.ts';
-import type { Route } from '../../../line/route.ts';
+import type { OpenOptions, Route } from '../../../line/route.ts';
 import { decodeBase64url } from '../../../protocol/bytes/base64url.ts';
 import { hasField, type JsonObject, readInteger, readList, readText } from '../../../protocol/bytes/json.ts';
 import { concatBytes } from '../../../protocol/bytes/writer.ts';
@@ -22,17 +22,22 @@ import { receiveChanges } from './watching.ts';
 /** The asking side of the files service: what can be read at the other end of `route`. */
 export class FilesClient {
   readonly #route: Route;
+  readonly #prefix: string;
   readonly #offer: JsonObject;
 
-  /** With `offer`: reads what the other side offers under this name (offers.ts), not what it serves. */
-  constructor(route: Route, options: { readonly offer?: string } = {}) {
+  /**
+   * With `offer`: reads what the other side offers under this name (offers.ts), not what it serves. `prefix` stands before
+   * each kind of channel where the other side serves several folders: `chat.` for files of rooms.
+   */
+  constructor(route: Route, options: { readonly offer?: string; readonly prefix?: string } = {}) {
     this.#route = route;
+    this.#prefix = options.prefix ?? '';
     this.#offer = options.offer === undefined ? {} : { offer: options.offer };
   }
 
   /** What is at `path`; `''` is the served folder itself. Throws `NOT_FOUND`, `FORBIDDEN`, `BAD_NAME`. */
   async stat(path: string, options: FileOptions = {}): Promise<Entry> {
-    const channel = this.#route.open(KIND.stat, this.#request(path), options);
+    const channel = this.#open(KIND.stat, this.#request(path), options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'entry') throw notDue();
@@ -52,7 +57,7 @@ export class FilesClient {
       recursive: options.recursive === true,
       follow: options.followLinks === true,
     };
-    const channel = this.#route.open(KIND.list, request, options);
+    const channel = this.#open(KIND.list, request, options);
     try {
       for (;;) {
         const message = await channel.readMessage();
@@ -92,7 +97,7 @@ export class FilesClient {
 
   /** SHA-256 of the file at `path` as it lies on the other side's disk, 32 bytes. */
   async sha256(path: string, options: HashOptions = {}): Promise<Uint8Array> {
-    const channel = this.#route.open(KIND.hash, this.#request(path), options);
+    const channel = this.#open(KIND.hash, this.#request(path), options);
     try {
       for (;;) {
         const message = await channel.readMessage();
@@ -116,7 +121,7 @@ export class FilesClient {
    * same `aead`: one per chunk of `CHUNK_BYTES`, the last of what remains (leaves.ts).
    */
   async leaves(path: string, bytes: number, options: FileOptions = {}): Promise<RemoteLeaves> {
-    const channel = this.#route.open(KIND.leaves, { ...this.#request(path), bytes }, options);
+    const channel = this.#open(KIND.leaves, { ...this.#request(path), bytes }, options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'leaves') throw notDue();
@@ -146,7 +151,7 @@ export class FilesClient {
    * to the size of the file that the other side names: whoever has listed it compares that first, by `expected`.
    */
   async chunks(path: string, expected: Entry, options: ChunksOptions): Promise<RemoteChunks> {
-    const channel = this.#route.open(KIND.chunks, this.#request(path), options);
+    const channel = this.#open(KIND.chunks, this.#request(path), options);
     try {
       const answer = await channel.readMessage();
       if (readText(answer, 't', 16) !== 'chunks') throw notDue();
@@ -166,7 +171,11 @@ export class FilesClient {
 
   /** Notices changes below the folder at `path`, as `ReadStore.watch`. A host that cannot do it says `UNSUPPORTED`. */
   async watch(path: string, options: FileOptions = {}): Promise<ChangeWatch> {
-    return receiveChanges(this.#route.open(KIND.watch, this.#request(path), options));
+    return receiveChanges(this.#open(KIND.watch, this.#request(path), options));
+  }
+
+  #open(kind: string, request: JsonObject, options: OpenOptions): Channel {
+    return this.#route.open(this.#prefix + kind, request, options);
   }
 
   #request(path: string): JsonObject {
@@ -176,7 +185,7 @@ export class FilesClient {
   /** Many files over one channel, asked for ahead and answered in order. */
   fetcher({ signal, compressor }: FetchOptions = {}): Fetcher {
     const request = { ...this.#offer, ...encodeCodings(compressor) };
-    const open = (): Channel => this.#route.open(KIND.get, request, { priority: 'interactive', signal });
+    const open = (): Channel => this.#open(KIND.get, request, { priority: 'interactive', signal });
     return new Fetcher(open, compressor);
   }
 }

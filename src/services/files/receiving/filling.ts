@@ -111,7 +111,7 @@ export class Filling {
     // What was listed is what was judged and agreed to (R-F5).
     if (entry.size !== step.entry.size) throw changed();
     this.#tally.tell({ type: 'started', path: step.to, size: entry.size });
-    const file = await this.#parts.store.create(step.to, { resume });
+    const file = await this.#parts.store.create(step.to, { resume, byteLength: entry.size });
     try {
       await fill(file);
       if (this.#parts.conflicts.checksum) await this.#verify(step.from, file, entry);

@@ -24,7 +24,7 @@ export async function upload(
 ): Promise<DownloadSummary> {
   const offer = offers.offer(store, route, options.compressor);
   const channel = route.open(
-    CHANGE_KIND.put,
+    (options.prefix ?? '') + CHANGE_KIND.put,
     {
       ...encodePath(request.to),
       offer,
@@ -154,6 +154,8 @@ export interface UploadOptions {
   readonly compressor?: Compressor | undefined;
   /** As of `DownloadOptions`. */
   readonly copyLinks?: boolean | undefined;
+  /** Stands before the kind of channel, as of `FilesClient`. Not for a stream. */
+  readonly prefix?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Hears what happens at the host. Must not throw. */
   readonly onEvent?: ((event: TransferEvent) => void) | undefined;

@@ -216,7 +216,7 @@ describe('postern chat in a terminal', () => {
     const terminal = await scene.talk('ann');
     terminal.type('/help\r');
     await terminal.until(/^\/who +who is here[\s\S]*^\/quit +leave$/m);
-    expect(terminal.screen()).not.toContain('/send');
+    expect(terminal.screen()).toContain('/send FILE');
     terminal.type('/etc/passwd is a file\r');
     await terminal.until(/^there is no \/etc\/passwd; \/help tells/m);
     terminal.type('//etc/passwd is a file\r');
