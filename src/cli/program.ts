@@ -21,7 +21,8 @@ export function buildProgram(makeContext: MakeContext): Command {
     .configureHelp({
       visibleOptions: command =>
         command.parent === null ? [] : Help.prototype.visibleOptions.call(new Help(), command),
-      visibleCommands: command => command.commands.slice(),
+      visibleCommands: command =>
+        Help.prototype.visibleCommands.call(new Help(), command).filter(one => one.name() !== 'help'),
       // Every command has options.
       subcommandTerm: command => Help.prototype.subcommandTerm.call(new Help(), command).replace(' [options]', ''),
     })
