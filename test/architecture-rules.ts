@@ -7,7 +7,7 @@
 export const EVERYWHERE = ['errors.ts', 'protocol/limits.ts'];
 
 /** May export what another file declares. */
-export const ENTRIES = ['index.ts', 'node/index.ts', 'testing/index.ts'];
+export const ENTRIES = ['index.ts', 'node/index.ts', 'testing/index.ts', 'classic/index.ts'];
 
 /** The interfaces of the services that a platform implements, and what it needs to do so. */
 const PORTS = [
@@ -199,6 +199,11 @@ export const LAYERS: readonly Layer[] = [
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },
   {
+    files: 'classic/',
+    may: ['node/index.ts', 'node:', 'npm:iconv-lite'],
+    reason: 'a wing that can be deleted: it takes gates from the entry and nothing of the line',
+  },
+  {
     // Runs while the entry is still being loaded, and needs this one file of it.
     files: 'cli/head-start.ts',
     may: ['node/stretched-passphrase.ts'],
@@ -209,7 +214,47 @@ export const LAYERS: readonly Layer[] = [
     may: ['index.ts', 'node/index.ts', 'node:', 'npm:'],
     reason: 'the command is a user of the entries: what it cannot do, no user can',
   },
+  {
+    files: 'cli/commands/classic/',
+    may: ['cli/', 'classic/index.ts', 'node/index.ts', 'node:', 'npm:commander'],
+    reason: 'the command of the wing is a user of the entries too, and goes when the wing goes',
+  },
 ];
+
+/**
+ * What can be taken away as a whole: the folders of a wing, and who outside of them may import which of its files. What a
+ * wing takes from an entry is a list too, so that no way leads from it to a line.
+ */
+export interface Wing {
+  readonly folders: readonly string[];
+  readonly registrations: readonly { readonly file: string; readonly imports: string }[];
+  readonly takes: { readonly within: string; readonly from: string; readonly names: readonly string[] };
+}
+
+export const CLASSIC_WING: Wing = {
+  folders: ['classic/', 'cli/commands/classic/'],
+  registrations: [{ file: 'cli/program.ts', imports: 'cli/commands/classic/classic.ts' }],
+  takes: {
+    within: 'classic/',
+    from: 'node/index.ts',
+    names: [
+      'LineError',
+      // Commands start through the policy and the runner of the project.
+      'ExecPolicy',
+      'Environment',
+      'NodeProcessRunner',
+      'PermittedStart',
+      'ProcessRunner',
+      'RunningProcess',
+      'StartFailure',
+      // Files are read and written through its two gates.
+      'ReadRoot',
+      'ReceiveRoot',
+      'ReceivingFile',
+      'SourceFile',
+    ],
+  },
+};
 
 /** Text that may not stand in the code, comments and strings aside. */
 export interface ForbiddenText {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ENTRIES, EVERYWHERE, FORBIDDEN_TEXT, GATES, LAYERS, type Layer } from './architecture-rules.ts';
-import { readSourceFiles, type SourceFile, scanSource } from './source-files.ts';
+import { CLASSIC_WING, ENTRIES, EVERYWHERE, FORBIDDEN_TEXT, GATES, LAYERS, type Layer } from './architecture-rules.ts';
+import { readOtherFiles, readSourceFiles, type SourceFile, scanSource } from './source-files.ts';
 
 const files = readSourceFiles();
 
@@ -41,6 +41,40 @@ describe('the borders in src/', () => {
         return found ? [`${file.path} → ${found[0]}: ${rule}, ${reason}`] : [];
       });
     expect(violations).toEqual([]);
+  });
+});
+
+describe('the classic wing', () => {
+  const { folders, registrations, takes } = CLASSIC_WING;
+  const isInWing = (path: string) => folders.some(folder => path.startsWith(folder));
+
+  it('can be deleted: nothing outside imports it but its one registration, and its tests lie apart', () => {
+    const violations = files
+      .filter(file => !isInWing(file.path))
+      .flatMap(file =>
+        file.edges.filter(edge => isInWing(edge.to)).map(edge => ({ file: file.path, imports: edge.to })),
+      )
+      .filter(edge => !registrations.some(one => one.file === edge.file && one.imports === edge.imports));
+    expect(violations).toEqual([]);
+    const others = readOtherFiles().filter(({ path }) => !path.startsWith('test/classic/'));
+    const importing = /\b(?:from|import)\s*\(?\s*['"][^'"\n]*\/classic\//;
+    expect(others.length).toBeGreaterThan(100);
+    expect(others.filter(({ text }) => importing.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('takes gates from the entry of Node and nothing of the line', () => {
+    const taken = files
+      .filter(file => file.path.startsWith(takes.within))
+      .flatMap(file => namesTaken(file, takes.from).map(name => `${file.path} → ${name}`));
+    expect(taken.filter(edge => !takes.names.includes(edge.split(' → ')[1]!))).toEqual([]);
+  });
+
+  it('the test of what it takes sees what it takes', () => {
+    const sample = scanSource(
+      'classic/x/y.ts',
+      "import { connect, type Line as L } from '../../node/index.ts';\nimport * as all from '../../node/index.ts';",
+    );
+    expect(namesTaken(sample, 'node/index.ts')).toEqual(['connect', 'Line', '*']);
   });
 });
 
@@ -153,6 +187,10 @@ describe('the tests of the borders themselves', () => {
     expect(new Set(LAYERS.map(layer => layer.files)).size).toBe(LAYERS.length);
   });
 });
+
+function namesTaken(file: SourceFile, from: string): readonly string[] {
+  return file.edges.filter(edge => edge.to === from).flatMap(edge => edge.names);
+}
 
 /** The most specific row. */
 function layerOf(path: string): Layer | undefined {

@@ -20,6 +20,8 @@ export interface Edge {
   /** Vanishes when it is compiled. */
   readonly isTypeOnly: boolean;
   readonly isExport: boolean;
+  /** What is taken from there, by its name there; `*` for all of it. */
+  readonly names: readonly string[];
 }
 
 /** All files of src/. */
@@ -30,6 +32,18 @@ export function readSourceFiles(): SourceFile[] {
     .map(entry => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .sort()
     .map(path => scanSource(path, readFileSync(join(folder, path), 'utf8')));
+}
+
+/** What runs beside src/: tests, measurements, examples and scripts, by their path from the root. */
+export function readOtherFiles(): { readonly path: string; readonly text: string }[] {
+  return ['test', 'bench', 'examples', 'scripts'].flatMap(folder =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter(name => /\.(?:ts|mjs|cjs)$/.test(name))
+      .map(name => ({
+        path: `${folder}/${name.split(sep).join('/')}`,
+        text: readFileSync(join(ROOT, folder, name), 'utf8'),
+      })),
+  );
 }
 
 export function scanSource(path: string, text: string): SourceFile {
@@ -44,11 +58,13 @@ export function scanSource(path: string, text: string): SourceFile {
       to: target(number),
       isTypeOnly: type !== undefined || namesOnlyTypes(clause!),
       isExport: keyword === 'export',
+      names: namesIn(clause!),
     })),
     ...[...code.matchAll(BARE_IMPORTS), ...code.matchAll(IMPORT_CALLS)].map(([, number]) => ({
       to: target(number),
       isTypeOnly: false,
       isExport: false,
+      names: ['*'],
     })),
   ];
   return { path, edges, code };
@@ -58,6 +74,13 @@ function namesOnlyTypes(clause: string): boolean {
   if (!clause.startsWith('{')) return false;
   const names = clause.slice(1, -1).split(',');
   return names.every(name => name.trim() === '' || name.trim().startsWith('type '));
+}
+
+function namesIn(clause: string): string[] {
+  if (clause.startsWith('*')) return ['*'];
+  const [, byDefault, braced = ''] = /^(\w+)?[\s,]*(?:\{([^}]*)\})?/.exec(clause)!;
+  const named = [...braced.matchAll(/(?:^|,)\s*(?:type\s+)?(\w+)/g)].map(([, name]) => name!);
+  return byDefault === undefined ? named : ['default', ...named];
 }
 
 function resolve(from: string, quoted: string): string {

@@ -303,6 +303,22 @@ function addDemo(program: Command, makeContext: MakeContext): void {
   output(command);
 }
 
+/** A wing with a grammar of its own, which is loaded with it: what stands behind the name is read there. */
+function addClassic(program: Command, makeContext: MakeContext): void {
+  program
+    .command('classic', { hidden: true })
+    .argument('[word...]', 'PROGRAM …; postern classic --help lists them')
+    .summary("the tutorials' programs, not secure")
+    .description('The programs of two tutorials, byte for byte on the wire: postern classic --help lists them.')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (words: string[]) => {
+      const { classic } = await import('./commands/classic/classic.ts');
+      await classic(words, makeContext, output);
+    });
+}
+
 /** Options of every command. */
 function output(command: Command): Command {
   return command
@@ -409,6 +425,7 @@ const ADDERS = [
   addMay,
   addForget,
   addDemo,
+  addClassic,
 ];
 
 const EXAMPLES = `
