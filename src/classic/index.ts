@@ -4,5 +4,37 @@
  * encrypted or authenticated. Experimental: it follows the tutorials, not semantic versioning.
  */
 export { type Address, formatAddress } from './address.ts';
+export {
+  type CommandOutput,
+  CommandRunner,
+  type CommandRunnerOptions,
+} from './commands/command-runner.ts';
 export { packNativeInt, unpackNativeInt } from './framing/native-int.ts';
+export {
+  COLORS,
+  type Color,
+  type Heard,
+  type Person,
+  type ProgramOptions,
+  type ServeOptions,
+} from './person.ts';
+export {
+  CONTROL_FRAMINGS,
+  type ControlFraming,
+  type ControlOptions,
+  type ObeyOptions,
+  obeyControl,
+  serveControl,
+} from './programs/control.ts';
+export { type CallDeskOptions, callDesk, serveDesk } from './programs/desk.ts';
+export { type CallExecOptions, callExec, type ServeExecOptions, serveExec } from './programs/exec.ts';
+export { callHelloTcp, callHelloUdp, serveHelloTcp, serveHelloUdp } from './programs/hello.ts';
+export { callHmac, type Digest, type HmacOptions, serveHmac } from './programs/hmac.ts';
+export { OLD_WANG, ORIGINAL_PORT } from './programs/originals.ts';
+export { type CallQqOptions, callQq, serveQq } from './programs/qq.ts';
+export { showSticky } from './programs/sticky.ts';
+export { type SubprocessOptions, showSubprocess } from './programs/subprocess.ts';
+export { callTalk, serveTalk } from './programs/talk.ts';
+export { type AskTimeOptions, askTime, serveTime } from './programs/time.ts';
 export { bytesLiteral } from './text/bytes-literal.ts';
+export type { Encoding } from './text/encoding.ts';

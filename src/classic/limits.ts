@@ -29,11 +29,11 @@ export const MAX_REMEMBERED_CALLERS = 1024;
 export const QUIET_MS = 50;
 /** How long a peer that has begun a frame, or owes a fixed answer, may say nothing. */
 export const SILENCE_MS = 30_000;
-/** How long a caller of a service for many may say nothing between two messages. */
+/** How long a caller of a service for many may say nothing between two messages, and a frame that answers may take to begin. */
 export const IDLE_MS = 600_000;
 /** How long a datagram's answer is waited for: it may be lost. */
 export const ANSWER_MS = 5_000;
-/** How long a command may run for a peer. */
+/** How long a command may run for a peer, and how long an answer without a frame is waited for. */
 export const COMMAND_MS = 60_000;
 /** From asking a command to end to killing it. */
 export const COMMAND_GRACE_MS = 2_000;

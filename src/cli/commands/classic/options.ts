@@ -12,19 +12,19 @@ export interface ListenOptions {
 }
 
 /** Options of a serving side. `port` is the original's. */
-export function listening(command: Command, port: number): Command {
+export function listens(command: Command, port: number): Command {
   return command
     .option('--listen <address>', `ADDR:PORT or PORT, 0 for any free port (default: ${LOOPBACK}:${port})`)
     .option('--insecure', 'listen on an address that other machines reach, though nothing protects it');
 }
 
 /** The argument of a calling side. */
-export function calling(command: Command, port: number): Command {
+export function addressed(command: Command, port: number): Command {
   return command.argument('[address]', `HOST:PORT (default: ${LOOPBACK}:${port})`);
 }
 
 /** For originals that have an encoding; `fallback` is theirs. */
-export function encoded(command: Command, fallback: 'gbk' | 'utf-8'): Command {
+export function encodes(command: Command, fallback: 'gbk' | 'utf-8'): Command {
   const option = new Option('--encoding <name>', 'of text on the wire: gbk or utf-8');
   return command.addOption(option.choices(['gbk', 'utf-8']).default(fallback));
 }

@@ -1,0 +1,127 @@
+import type { Socket } from 'node:net';
+import { LineError } from '../../errors.ts';
+import { toLineError } from '../../node/node-errors.ts';
+import { formatAddress } from '../address.ts';
+import { LINGER_MS } from '../limits.ts';
+
+/** Bytes of a peer, pulled: nothing is read ahead but what the system and one buffer of the socket hold. */
+export interface ByteSource {
+  /**
+   * recv(): 1 to `maxBytes` bytes as soon as there are any, `undefined` at the end. Waits without end unless `withinMs` is
+   * given, and then throws `TIMEOUT`.
+   */
+  receive(maxBytes: number, withinMs?: number): Promise<Uint8Array | undefined>;
+  /** Whether more is there within so many milliseconds. */
+  hasMore(withinMs: number): Promise<boolean>;
+}
+
+/** Both directions. */
+export interface ByteStream extends ByteSource {
+  /** Resolves when the system has taken the bytes, so that a peer that reads slowly slows us. */
+  send(bytes: Uint8Array): Promise<void>;
+}
+
+/** One TCP connection of a program, owned by whoever dialled or accepted it. */
+export class Connection implements ByteStream {
+  /** Of the peer, for people. */
+  readonly peer: string;
+  readonly #socket: Socket;
+  readonly #signal: AbortSignal;
+  #rest: Uint8Array = NOTHING;
+  #failure: unknown;
+
+  /** `signal` ends whatever waits, with its reason. */
+  constructor(socket: Socket, signal: AbortSignal) {
+    this.#socket = socket;
+    this.#signal = signal;
+    this.peer = formatAddress({ host: socket.remoteAddress ?? '?', port: socket.remotePort ?? 0 });
+    socket.on('error', error => {
+      this.#failure = error;
+    });
+    socket.setNoDelay(true);
+  }
+
+  async receive(maxBytes: number, withinMs?: number): Promise<Uint8Array | undefined> {
+    if (!(await this.#fill(withinMs))) {
+      this.#signal.throwIfAborted();
+      if (this.#failure !== undefined) throw toLineError(this.#failure, 'the other side');
+      return undefined;
+    }
+    const piece = this.#rest.subarray(0, maxBytes);
+    this.#rest = this.#rest.subarray(piece.length);
+    return piece;
+  }
+
+  async hasMore(withinMs: number): Promise<boolean> {
+    try {
+      return await this.#fill(withinMs);
+    } catch (thrown) {
+      if (thrown instanceof LineError && thrown.code === 'TIMEOUT') return false;
+      throw thrown;
+    }
+  }
+
+  async send(bytes: Uint8Array): Promise<void> {
+    this.#signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const stop = (): void => reject(this.#signal.reason);
+      this.#signal.addEventListener('abort', stop, { once: true });
+      this.#socket.write(bytes, error => {
+        this.#signal.removeEventListener('abort', stop);
+        if (error) reject(toLineError(error, 'the other side'));
+        else resolve();
+      });
+    });
+  }
+
+  /** Closes behind what was sent. A peer that keeps its side open is waited for only briefly. */
+  async close(): Promise<void> {
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      // What is not read would have the system throw away what we have sent.
+      socket.resume();
+      if (this.#signal.aborted) socket.destroy();
+      else socket.end();
+    });
+  }
+
+  /** `false` at the end. */
+  async #fill(withinMs: number | undefined): Promise<boolean> {
+    while (this.#rest.length === 0) {
+      const bytes = this.#socket.read() as Uint8Array | null;
+      if (bytes !== null) this.#rest = bytes;
+      else if (this.#socket.readableEnded || this.#socket.destroyed || this.#signal.aborted) return false;
+      else await this.#untilReadable(withinMs);
+    }
+    return true;
+  }
+
+  #untilReadable(withinMs: number | undefined): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      const timer =
+        withinMs === undefined
+          ? undefined
+          : setTimeout(() => settle(new LineError('TIMEOUT', 'the other side says nothing')), withinMs);
+      const settle = (error?: unknown): void => {
+        clearTimeout(timer);
+        for (const event of ENDS) socket.removeListener(event, wake);
+        this.#signal.removeEventListener('abort', wake);
+        if (error instanceof LineError) reject(error);
+        else resolve();
+      };
+      const wake = (): void => settle();
+      for (const event of ENDS) socket.on(event, wake);
+      this.#signal.addEventListener('abort', wake);
+    });
+  }
+}
+
+const NOTHING = new Uint8Array();
+const ENDS = ['readable', 'end', 'close', 'error'] as const;
