@@ -108,7 +108,8 @@ export class Connection implements ByteStream {
       const timer =
         withinMs === undefined
           ? undefined
-          : setTimeout(() => settle(new LineError('TIMEOUT', 'the other side says nothing')), withinMs);
+          : // What has come while this process was busy is seen first: timers come before input in a turn of the loop.
+            setTimeout(() => setImmediate(() => settle(silent())), withinMs);
       const settle = (error?: unknown): void => {
         clearTimeout(timer);
         for (const event of ENDS) socket.removeListener(event, wake);
@@ -121,6 +122,10 @@ export class Connection implements ByteStream {
       this.#signal.addEventListener('abort', wake);
     });
   }
+}
+
+function silent(): LineError {
+  return new LineError('TIMEOUT', 'the other side says nothing');
 }
 
 const NOTHING = new Uint8Array();
