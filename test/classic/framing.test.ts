@@ -152,6 +152,18 @@ describe('a length as text, answered by ok', () => {
     }
   });
 
+  it('waits a moment after the ok to an empty message, to which the next word would be glued', async () => {
+    const steps: string[] = [];
+    const stream = new Pieces(text('0'), 'quiet');
+    stream.send = async () => void steps.push('ok');
+    stream.hasMore = async () => {
+      steps.push('waits');
+      return false;
+    };
+    expect(await receiveAfterOk(stream)).toEqual(new Uint8Array());
+    expect(steps).toEqual(['waits', 'ok', 'waits']);
+  });
+
   it('is sent in two steps, and takes an ok that comes in two', async () => {
     const stream = new Pieces(text('o'), text('k'));
     await sendAfterOk(stream, text('hello'));

@@ -23,6 +23,8 @@ export async function receiveAfterOk(stream: ByteStream, withinMs?: number): Pro
   const length = await receiveLengthText(stream, withinMs);
   if (length === undefined) return undefined;
   await stream.send(OK);
+  // Nothing comes back for nothing, and what we say next would be glued to this ok: originals take both for it.
+  if (length === 0) await stream.hasMore(QUIET_MS);
   return receiveExactly(stream, length);
 }
 
