@@ -9,7 +9,14 @@ export {
   CommandRunner,
   type CommandRunnerOptions,
 } from './commands/command-runner.ts';
+export { encodeBlock, receiveBlocks } from './framing/blocks.ts';
+export { type DrawnPart, drawBytes } from './framing/draw-bytes.ts';
+export { encodeWithHeader, receiveWithHeader } from './framing/json-header.ts';
+export { receiveAfterOk, sendAfterOk } from './framing/length-and-ok.ts';
 export { packNativeInt, unpackNativeInt } from './framing/native-int.ts';
+export { receiveMessage } from './framing/raw.ts';
+export { encodeStruct, receiveStruct } from './framing/struct-length.ts';
+export type { ByteSource, ByteStream } from './net/connection.ts';
 export {
   COLORS,
   type Color,

@@ -11,7 +11,7 @@ import { caller, serve } from './support/programs.ts';
 import { hasPython, PYTHON } from './support/python.ts';
 
 const NOW = new Date(2018, 4, 8, 20, 30, 15);
-const ALLOWED = [...'aAbBcCdDeFhHIjmMprRSTuUwWxXyYz'];
+const ALLOWED = 'aAbBcCdDeFhHIjmMprRSTuUwWxXyYz'.split('');
 const answer = (format: string | Uint8Array, now = NOW): string | undefined => {
   const result = answerTime(typeof format === 'string' ? new TextEncoder().encode(format) : format, now);
   return 'bytes' in result ? new TextDecoder().decode(result.bytes) : undefined;

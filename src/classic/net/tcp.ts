@@ -84,7 +84,7 @@ export async function acceptMany(
     const call = handle(connection, ofAll)
       .catch((thrown: unknown) => {
         if (!signal.aborted)
-          person.note(`${connection.peer}: ${thrown instanceof LineError ? thrown.message : thrown}`);
+          person.note(`${connection.peer}: ${thrown instanceof LineError ? thrown.message : String(thrown)}`);
       })
       .finally(() => connection.close())
       .finally(() => calls.delete(call));

@@ -12,7 +12,7 @@ export interface Served<T> {
   readonly at: Promise<Address>;
   readonly ended: Promise<T>;
   /** As Ctrl-C. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 export function serve<T>(

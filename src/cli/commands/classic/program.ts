@@ -7,7 +7,7 @@ export interface ClassicProgram {
   readonly name: string;
   readonly summary: string;
   /** Adds verbs to the command of that name, or makes it one verb itself. */
-  add(program: Command, grammar: Grammar): void;
+  readonly add: (program: Command, grammar: Grammar) => void;
 }
 
 /** How a program puts its verbs into the grammar: each has the options of every command, and gets its context. */
