@@ -68,6 +68,19 @@ describe('links between documents', () => {
   });
 });
 
+describe('pages in Chinese', () => {
+  const pages = documents.filter(path => path.endsWith('.zh-CN.md'));
+
+  it.each(pages)('%s is built as the English page is: headings, tables, and code', path => {
+    expect(outline(read(path))).toEqual(outline(read(path.replace('.zh-CN.md', '.md'))));
+  });
+
+  it('the outline sees what it should', () => {
+    const text = '# a\n\n| b | c |\n| --- | --- |\n| d | e |\n\n```js\ncode(); // said\n```\n\n```\n# drawn\n```\n';
+    expect(outline(text)).toEqual(['#', 'table', '```js', 'code();', '```', '```', '```']);
+  });
+});
+
 describe('docs/limits.md', () => {
   const limits: Record<string, number> = {
     ...protocolLimits,
@@ -141,6 +154,25 @@ function filesIn(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter(path => path.endsWith('.ts'))
     .map(path => join(folder, path));
+}
+
+/** What a page and its translation have in common. Of code the comments, and of a drawing all of it, may differ. */
+function outline(text: string): string[] {
+  const parts: string[] = [];
+  let language: string | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('```')) {
+      language = language === undefined ? line.slice(3) : undefined;
+      parts.push(line);
+    } else if (language !== undefined) {
+      if (language !== '') parts.push(line.replace(/\/\/ .*$/, '').trimEnd());
+    } else if (/^#+ /.test(line)) {
+      parts.push(line.replace(/ .*/, ''));
+    } else if (/^\| *-/.test(line)) {
+      parts.push('table');
+    }
+  }
+  return parts;
 }
 
 function codeSpans(text: string): string[] {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as classicEntry from '../../src/classic/index.ts';
@@ -80,31 +80,6 @@ describe('docs/from-the-tutorials.md', () => {
     for (const program of programs) expect(replaced).toContain(`classic ${program.name()}`);
   });
 });
-
-describe('the Chinese pages', () => {
-  it.each(['README.md', 'docs/classic.md', 'docs/framing.md', 'docs/from-the-tutorials.md'])(
-    'of %s has its sections, its tables and its code',
-    path => {
-      const chinese = path.replace('.md', '.zh-CN.md');
-      expect(existsSync(join(ROOT, chinese)), chinese).toBe(true);
-      expect(shape(read(chinese))).toEqual(shape(read(path)));
-    },
-  );
-});
-
-/** What both languages have in common: how headings are nested, where code and tables stand, and what the code is. */
-function shape(text: string): string[] {
-  const [, ...lines] = `\n${text}`.split('\n');
-  const parts: string[] = [];
-  let isCode = false;
-  for (const line of lines) {
-    if (line.startsWith('```')) isCode = !isCode;
-    if (isCode) parts.push(line.replace(/#.*$|\/\/.*$/, '').trimEnd());
-    else if (/^#+ /.test(line)) parts.push(line.replace(/ .*/, ''));
-    else if (/^\| ?-/.test(line)) parts.push('table');
-  }
-  return parts;
-}
 
 function leaves(program: (typeof programs)[number]): (typeof programs)[number][] {
   return program.commands.length === 0 ? [program] : program.commands.flatMap(leaves);
