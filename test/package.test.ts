@@ -19,9 +19,16 @@ const subpaths = Object.entries(manifest.exports).filter(([path]) => path !== '.
 describe('the packed files', () => {
   const packed = packedPaths();
 
-  it('are the build, four documents and the manifest', () => {
+  it('are the build, four documents, one of them in two languages, and the manifest', () => {
     const documents = packed.filter(path => !path.startsWith('dist/'));
-    expect(documents).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json']);
+    expect(documents).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'README.zh-CN.md',
+      'SECURITY.md',
+      'package.json',
+    ]);
   });
 
   it('hold the code and its types, and no test', () => {
