@@ -59,7 +59,7 @@ describe('postern classic', () => {
 
   it('says each time that it is not secure, and which verb is; with --insecure under -q too', async () => {
     const { stderr } = await classic('talk call 127.0.0.1:1');
-    expect(stderr).toMatch(/^postern: classic talk is not secure: .*; postern chat HOST is\n/);
+    expect(stderr).toMatch(/^classic talk is not secure: .*; postern chat HOST is\n/);
     const quiet = startForTest(home, ['classic', 'talk', 'serve', '-q', '--insecure', '--listen', '0.0.0.0:0']);
     await quiet.until('stderr', /classic talk is not secure/);
   });
@@ -150,6 +150,33 @@ describe('a pair of processes', () => {
     const { address } = await listening(['time', 'serve']);
     expect((await run(home, ['classic', 'time', 'ask', address, '%Y'])).stdout).toMatch(/^\d{4}\n$/);
     expect((await classic(`time ask %Y ${address}`)).status).toBe(2);
+  });
+});
+
+describe('at a terminal', () => {
+  it('a talk prompts as the original does, and Ctrl-C ends it', async () => {
+    const { address } = await listening(['talk', 'serve'], { input: '你好\n有\n' });
+    const terminal = new InTerminal(home, ['classic', 'talk', 'call', address]);
+    await terminal.until(/>>>$/);
+    terminal.type('在吗\r');
+    await terminal.until(/>>>在吗\n你好\n>>>$/);
+    terminal.type('\x03');
+    expect(await terminal.ended).toMatchObject({ status: 130 });
+  });
+
+  it('a serving side that nobody calls is ended by Ctrl-C', async () => {
+    for (const verb of ['talk', 'time', 'desk']) {
+      const terminal = new InTerminal(home, ['classic', verb, 'serve', '--listen', '0']);
+      await terminal.until(/listening on 127\.0\.0\.1/);
+      terminal.type('\x03');
+      expect(await terminal.ended).toMatchObject({ status: 130 });
+    }
+  });
+
+  it('--no-input does not ask what can be read from standard input', async () => {
+    const { address } = await listening(['talk', 'serve'], { input: '' });
+    const terminal = new InTerminal(home, ['classic', 'talk', 'call', address, '--no-input']);
+    expect(await terminal.ended).toMatchObject({ status: 2 });
   });
 });
 

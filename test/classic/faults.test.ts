@@ -132,6 +132,19 @@ describe('a machine that lies to its controller', () => {
   });
 });
 
+describe('a command that would be cut', () => {
+  it('is not sent', async () => {
+    const { commands } = await makeRunner();
+    const line = `echo ${'x'.repeat(1024)}`;
+    const exec = serve([], (where, options) => serveExec(where, { ...options, commands }));
+    await expect(callExec(await exec.at, { ...caller(), command: line })).rejects.toMatchObject({ code: 'SIZE' });
+    const control = serve([line], (where, options) => serveControl(where, { ...options, framing: 'struct' }));
+    const failed = expect(control.ended).rejects.toMatchObject({ code: 'SIZE' });
+    await connected(await control.at);
+    await failed;
+  });
+});
+
 describe('a command that comes in pieces', () => {
   it('is one command, not several', async () => {
     const { commands } = await makeRunner();
@@ -167,6 +180,12 @@ describe('callers who come and stay', () => {
     const [near, far] = await makePair(signal);
     onTestFinished(() => Promise.all([near.close(), far.close()]).then(() => {}));
     await expect(receiveExactly(near, 4, 50)).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('a peer that reads nothing is given up', async () => {
+    const [near, far] = await makePair(signal);
+    onTestFinished(() => Promise.all([near.close(), far.close()]).then(() => {}));
+    await expect(near.send(new Uint8Array(64 * 1024 * 1024), 200)).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
   it('a peer that does not read slows us, and is left when the program stops', async () => {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { LineError } from '../../errors.ts';
 import { toLineError } from '../../node/node-errors.ts';
 import { formatAddress } from '../address.ts';
-import { LINGER_MS } from '../limits.ts';
+import { LINGER_MS, SILENCE_MS } from '../limits.ts';
 
 /** Bytes of a peer, pulled: nothing is read ahead but what the system and one buffer of the socket hold. */
 export interface ByteSource {
@@ -17,8 +17,11 @@ export interface ByteSource {
 
 /** Both directions. */
 export interface ByteStream extends ByteSource {
-  /** Resolves when the system has taken the bytes, so that a peer that reads slowly slows us. */
-  send(bytes: Uint8Array): Promise<void>;
+  /**
+   * Resolves when the system has taken the bytes, so that a peer that reads slowly slows us. Throws `TIMEOUT` if it takes
+   * nothing for `silenceMs`, half a minute unless given.
+   */
+  send(bytes: Uint8Array, silenceMs?: number): Promise<void>;
 }
 
 /** One TCP connection of a program, owned by whoever dialled or accepted it. */
@@ -61,17 +64,10 @@ export class Connection implements ByteStream {
     }
   }
 
-  async send(bytes: Uint8Array): Promise<void> {
-    this.#signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const stop = (): void => reject(this.#signal.reason);
-      this.#signal.addEventListener('abort', stop, { once: true });
-      this.#socket.write(bytes, error => {
-        this.#signal.removeEventListener('abort', stop);
-        if (error) reject(toLineError(error, 'the other side'));
-        else resolve();
-      });
-    });
+  async send(bytes: Uint8Array, silenceMs: number = SILENCE_MS): Promise<void> {
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+      await this.#write(bytes.subarray(at, at + SLICE_BYTES), silenceMs);
+    }
   }
 
   /** Closes behind what was sent. A peer that keeps its side open is waited for only briefly. */
@@ -88,6 +84,22 @@ export class Connection implements ByteStream {
       socket.resume();
       if (this.#signal.aborted) socket.destroy();
       else socket.end();
+    });
+  }
+
+  async #write(bytes: Uint8Array, withinMs: number): Promise<void> {
+    this.#signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown): void => {
+        clearTimeout(timer);
+        this.#signal.removeEventListener('abort', stop);
+        if (error) reject(error);
+        else resolve();
+      };
+      const stop = (): void => settle(this.#signal.reason);
+      const timer = setTimeout(() => settle(new LineError('TIMEOUT', 'the other side takes nothing')), withinMs);
+      this.#signal.addEventListener('abort', stop);
+      this.#socket.write(bytes, error => settle(error && toLineError(error, 'the other side')));
     });
   }
 
@@ -129,4 +141,6 @@ function silent(): LineError {
 }
 
 const NOTHING = new Uint8Array();
+/** What is given to the system at once: a peer that takes so much now and then is alive. */
+const SLICE_BYTES = 65_536;
 const ENDS = ['readable', 'end', 'close', 'error'] as const;

@@ -1,11 +1,12 @@
 import { LineError } from '../../errors.ts';
 import type { Address } from '../address.ts';
 import type { CommandOutput, CommandRunner } from '../commands/command-runner.ts';
+import { encodeCommand } from '../commands/command-text.ts';
 import { joinBytes } from '../framing/growing-bytes.ts';
 import { receiveAfterOk, sendAfterOk } from '../framing/length-and-ok.ts';
 import { receiveMessage } from '../framing/raw.ts';
 import { encodeStruct, receiveStruct } from '../framing/struct-length.ts';
-import { COMMAND_MS, IDLE_MS, MAX_MESSAGE_BYTES } from '../limits.ts';
+import { COMMAND_MS, IDLE_MS } from '../limits.ts';
 import type { Connection } from '../net/connection.ts';
 import { acceptOne, dial } from '../net/tcp.ts';
 import type { ProgramOptions, ServeOptions } from '../person.ts';
@@ -88,14 +89,6 @@ export async function obeyControl(to: Address, options: ObeyOptions): Promise<vo
 /** `exit` leaves the first pair of programs alone; in the later two it is a command. */
 function isQuit(line: string, framing: ControlFraming): boolean {
   return line === QUIT || (framing === 'raw' && line === 'exit');
-}
-
-function encodeCommand(line: string, encoding: Encoding): Uint8Array {
-  const bytes = encodeText(line, encoding);
-  if (bytes.length > MAX_MESSAGE_BYTES) {
-    throw new LineError('SIZE', `a command has at most ${MAX_MESSAGE_BYTES} bytes, and this has ${bytes.length}`);
-  }
-  return bytes;
 }
 
 /** One after the other, as the originals send them. */

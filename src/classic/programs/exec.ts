@@ -1,12 +1,13 @@
 import type { Address } from '../address.ts';
 import type { CommandRunner } from '../commands/command-runner.ts';
+import { encodeCommand } from '../commands/command-text.ts';
 import { joinBytes } from '../framing/growing-bytes.ts';
 import { encodeWithHeader, receiveWithHeader } from '../framing/json-header.ts';
 import { receiveMessage } from '../framing/raw.ts';
 import { IDLE_MS } from '../limits.ts';
 import { acceptMany, dial } from '../net/tcp.ts';
 import type { ProgramOptions, ServeOptions } from '../person.ts';
-import { decodeText, type Encoding, encodeText, reencodeOutput } from '../text/encoding.ts';
+import { decodeText, type Encoding, reencodeOutput } from '../text/encoding.ts';
 
 /**
  * The command server: a command comes without a frame, in UTF-8; what it prints goes back as 4 bytes with the length of a
@@ -53,7 +54,7 @@ export async function callExec(to: Address, options: CallExecOptions): Promise<v
       if (line === undefined) return;
       // TCP cannot carry nothing: the originals would both wait for ever.
       if (line === '') continue;
-      await connection.send(encodeText(line, 'utf-8'));
+      await connection.send(encodeCommand(line, 'utf-8'));
       const output = await receiveWithHeader(connection, IDLE_MS);
       if (output === undefined) {
         person.note('the server has left');

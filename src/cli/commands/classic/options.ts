@@ -54,7 +54,7 @@ export function tellInsecure(
   verb: string,
   options: ListenOptions = {},
 ): void {
-  const line = `postern: classic ${program} is not secure: nothing is encrypted, anybody may answer; ${verb} is`;
+  const line = `classic ${program} is not secure: nothing is encrypted, anybody may answer; ${verb} is`;
   // Whoever opens it to others hears of it under -q too.
   if (options.insecure) context.tell(line);
   else context.note(line);

@@ -31,7 +31,7 @@ export class TerminalPerson implements Person {
   }
 
   note(line: string): void {
-    this.#context.note(`postern: ${escapeText(line)}`);
+    this.#context.note(escapeText(line));
   }
 
   async hear({ text, from, color }: Heard): Promise<void> {
