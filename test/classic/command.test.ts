@@ -45,17 +45,14 @@ describe('postern classic', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it.each(['0.0.0.0:0', '*:0', ':0', '[::]:0', '192.0.2.1:0', 'example.org:0'])(
-    'R-A11: does not listen on %s unless it is told to',
-    async address => {
-      for (const verb of ['talk', 'time', 'qq', 'desk', 'hmac', 'control', 'hello tcp', 'hello udp']) {
-        const { status, stderr } = await classic(`${verb} serve --listen ${address}`);
-        expect([verb, status]).toEqual([verb, 7]);
-        expect(stderr).toContain('--insecure');
-      }
-    },
-    120_000,
-  );
+  it.each([
+    ...['0.0.0.0:0', '*:0', ':0', '[::]:0', '192.0.2.1:0', 'example.org:0'].map(address => ['talk', address] as const),
+    ...['time', 'qq', 'desk', 'hmac', 'control', 'hello tcp', 'hello udp'].map(verb => [verb, '0.0.0.0:0'] as const),
+  ])('R-A11: %s does not listen on %s unless it is told to', async (verb, address) => {
+    const { status, stderr } = await classic(`${verb} serve --listen ${address}`);
+    expect(status).toBe(7);
+    expect(stderr).toContain('--insecure');
+  });
 
   it('says each time that it is not secure, and which verb is; with --insecure under -q too', async () => {
     const { stderr } = await classic('talk call 127.0.0.1:1');
