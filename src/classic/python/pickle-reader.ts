@@ -205,7 +205,7 @@ function fitting(number: bigint): number | bigint {
 
 /** Python's "raw-unicode-escape", as its pickles have it: a backslash always begins the number of a character. */
 function unescaped(line: string): string {
-  return line.replace(/\\(?:u([\da-f]{4})|U([\da-f]{8})|)/gi, (_, short?: string, long?: string) => {
+  return line.replace(/\\(?:u([\da-fA-F]{4})|U([\da-fA-F]{8})|)/g, (_, short?: string, long?: string) => {
     const code = Number.parseInt(short ?? long ?? '', 16);
     if (!(code <= 0x10ffff)) throw malformed('a text holds a backslash');
     return String.fromCodePoint(code);
