@@ -77,11 +77,11 @@ class PickleReader {
       case OP.binUnicode8:
         return decodeText(this.#take(this.#length(8)));
       case OP.shortBinBytes:
-        return this.#take(this.#length(1)).slice();
+        return new Uint8Array(this.#take(this.#length(1)));
       case OP.binBytes:
-        return this.#take(this.#length(4)).slice();
+        return new Uint8Array(this.#take(this.#length(4)));
       case OP.binBytes8:
-        return this.#take(this.#length(8)).slice();
+        return new Uint8Array(this.#take(this.#length(8)));
       case OP.global:
         return this.#oldBytes();
       default:

@@ -25,8 +25,8 @@ const vectors = readVectors<{
 }>('python/pickles.json');
 
 const values = vectors.values.map(vector => {
-  const value = valueOf(vector);
-  const label = value instanceof Uint8Array ? `${value.length} bytes` : `${typeof value} ${escape(value)}`;
+  const value = valueIn(vector);
+  const label = value instanceof Uint8Array ? `${value.length} bytes` : `${typeof value} ${shown(value)}`;
   return { label, value, vector };
 });
 
@@ -54,7 +54,7 @@ describe('a hostile pickle', () => {
   });
 
   it.each([
-    ['a name that looks like ours', "c_codecs\nencode \n(V\nVlatin1\ntR."],
+    ['a name that looks like ours', 'c_codecs\nencode \n(V\nVlatin1\ntR.'],
     ['another name of the same module', 'c_codecs\nlookup\n(Vutf-8\ntR.'],
     ['another encoding', 'c_codecs\nencode\n(Vabc\nVrot13\ntR.'],
     ['bytes of something', 'c__builtin__\nbytes\n(I1000000\ntR.'],
@@ -122,7 +122,7 @@ function expectPlainOrRefused(pickle: Uint8Array): void {
   }
 }
 
-function valueOf(vector: ValueVector): PickleValue {
+function valueIn(vector: ValueVector): PickleValue {
   if (vector.int !== undefined) return BigInt(vector.int);
   if (vector.utf16 !== undefined) return String.fromCharCode(...vector.utf16);
   if (vector.repeat !== undefined) return vector.repeat[0].repeat(vector.repeat[1]);
@@ -141,6 +141,6 @@ function digestLike(form: Digest, bytes: Uint8Array): Digest {
   return { sha256: createHash('sha256').update(bytes).digest('hex'), length: bytes.length };
 }
 
-function escape(value: PickleValue): string {
+function shown(value: PickleValue): string {
   return typeof value === 'string' ? JSON.stringify(value).slice(0, 30) : String(value);
 }
