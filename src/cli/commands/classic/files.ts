@@ -1,25 +1,22 @@
 import type { Command } from 'commander';
-import { callFiles, getFile, ORIGINAL_PORT, serveFiles } from '../../../classic/index.ts';
+import { callFiles, getFile, ORIGINAL_PORT, type SaveFile, serveFiles } from '../../../classic/index.ts';
 import { ReadRoot } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { obtainPassphrase } from '../../secrets.ts';
+import { escapeText } from '../../terminal/escape.ts';
 import { type ListenOptions, listens } from './options.ts';
 import type { ClassicProgram, Grammar } from './program.ts';
-import { asFile, saver } from './save-file.ts';
+import { asFile, type SaveOptions, saveFile } from './save-file.ts';
 import { calling, serving } from './verb.ts';
 
 interface PasswordOptions {
   readonly passwordFile?: string;
 }
 
-interface SaveOptions extends PasswordOptions {
-  readonly force?: boolean;
-}
-
 /** The encrypted file server. */
 export const files: ClassicProgram = {
   name: 'files',
-  summary: 'files for whoever has the password, in Markov Encryption',
+  summary: 'files for whoever has the password',
   add: (program, grammar) => {
     addServe(program, grammar);
     addGet(program, grammar);
@@ -28,36 +25,34 @@ export const files: ClassicProgram = {
 };
 
 function addServe(program: Command, grammar: Grammar): void {
-  const summary = 'serve the files below DIR';
   const serves = grammar.verb<ListenOptions & PasswordOptions, [string]>(
     program,
     'serve',
-    summary,
-    async (context, [folder], options) => {
-      const password = await obtainPassword(context, options);
-      const root = await ReadRoot.open(folder);
-      try {
-        await serving(context, { ...FILES, secure: 'postern serve' }, options, (at, around) =>
-          serveFiles(at, { ...around, root, password }),
-        );
-      } finally {
-        await root.close();
-      }
-    },
+    'serve the files below DIR',
+    (context, [folder], options) =>
+      serving(context, { ...FILES, secure: 'postern serve' }, options, async (at, around) => {
+        const password = await obtainPassword(context, options);
+        const root = await ReadRoot.open(folder);
+        try {
+          await serveFiles(at, { ...around, root, password });
+        } finally {
+          await root.close();
+        }
+      }),
   );
   takesPassword(listens(serves, FILES.port).argument('[DIR]', 'folder to serve', '.'));
 }
 
 function addGet(program: Command, grammar: Grammar): void {
-  const summary = 'fetch one file';
-  const gets = grammar.verb<SaveOptions, [string, string, string]>(
+  const gets = grammar.verb<PasswordOptions & SaveOptions, [string, string, string]>(
     program,
     'get',
-    summary,
-    (context, [address, path, location], options) =>
+    'fetch one file',
+    (context, [address, path, destination], options) =>
       calling(context, { ...FILES, secure: 'postern get' }, address, async (from, { signal }) => {
         const password = await obtainPassword(context, options);
-        await getFile(from, { password, path, location: await asFile(location, path), save: saver(options), signal });
+        const location = await asFile(destination, path);
+        await getFile(from, { password, path, location, save: telling(context, options), signal });
       }),
   );
   gets
@@ -68,14 +63,26 @@ function addGet(program: Command, grammar: Grammar): void {
 }
 
 function addCall(program: Command, grammar: Grammar): void {
-  const summary = 'be asked which file, as by the original';
-  const calls = grammar.verb<SaveOptions, [string]>(program, 'call', summary, (context, [address], options) =>
-    calling(context, { ...FILES, secure: 'postern get HOST' }, address, async (to, around) => {
-      const password = await obtainPassword(context, options);
-      await callFiles(to, { ...around, password, save: saver(options) });
-    }),
+  const calls = grammar.verb<PasswordOptions & SaveOptions, [string]>(
+    program,
+    'call',
+    'be asked which file, as by the original',
+    (context, [address], options) =>
+      calling(context, { ...FILES, secure: 'postern get HOST' }, address, async (to, around) => {
+        const password = await obtainPassword(context, options);
+        const save: SaveFile = async (location, content) => void (await saveFile(location, content, options));
+        await callFiles(to, { ...around, password, save });
+      }),
   );
   saves(calls.argument('<address>', 'HOST:PORT'));
+}
+
+function telling(context: CommandContext, options: SaveOptions): SaveFile {
+  return async (location, content) => {
+    const bytes = await saveFile(location, content, options);
+    if (context.options.json) await context.printJson({ type: 'saved', path: location, bytes });
+    else context.note(`${escapeText(location)}: ${bytes} bytes`);
+  };
 }
 
 function saves(command: Command): void {
