@@ -30,18 +30,10 @@ export class ObjectStream {
     this.#decrypter = new Decrypter(key, primer);
   }
 
-  /** Resolves when the system has taken all of it; `TIMEOUT` if that takes longer than `withinMs`. */
+  /** Resolves when the system has taken all of it; `TIMEOUT` if that takes nothing for `withinMs`. */
   async send(value: PickleValue, withinMs: number): Promise<void> {
     const compressed = deflateSync(encodePickle(value), { level: constants.Z_BEST_COMPRESSION });
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(timeout()), withinMs);
-    });
-    try {
-      await Promise.race([this.#bytes.send(encryptFrame(this.#encrypter, compressed)), tooLate]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await this.#bytes.send(encryptFrame(this.#encrypter, compressed), withinMs);
   }
 
   /**

@@ -23,7 +23,7 @@ describe('postern classic files', () => {
     const here = await makeFolder();
     const got = await files(['get', address, 'in/bytes.bin', join(here, 'mine')]);
     expect(got).toMatchObject({ status: 0, stdout: '' });
-    expect(got.stderr).toMatch(/^postern: classic files is not secure: .*; postern get is\n.*: 100000 bytes\n$/);
+    expect(got.stderr).toMatch(/^classic files is not secure: .*; postern get is\n.*: 100000 bytes\n$/);
     expect(new Uint8Array(await readFile(join(here, 'mine')))).toEqual(content);
     const told = await files(['get', '--json', address, './notes.txt', here]);
     expect(JSON.parse(told.stdout)).toEqual({ type: 'saved', path: join(here, 'notes.txt'), bytes: 3 });
