@@ -103,7 +103,7 @@ async function calling(
   }
 }
 
-/** One connection, for one file: `ask`, then `accept` or `decline`. Nothing that the server says is believed twice. */
+/** One connection, for one file: `ask`, then `accept` or `decline`. */
 class FileCall {
   readonly #stream: ObjectStream;
   readonly #silenceMs: number;

@@ -5,6 +5,17 @@ import { setOrder } from '../python/set-order.ts';
 import { Columns } from './columns.ts';
 
 /**
+ * How a byte becomes its counterpart: it starts somewhere in a circle of as many places as there are bytes, goes on by the
+ * sum that it meets when it is encrypted, back by it when it is decrypted, and becomes the byte at which it ends.
+ */
+export interface Conversion {
+  readonly isEncrypting: boolean;
+  readonly starts: Int16Array;
+  /** The circle, twice, so that no end need be reduced. */
+  readonly ends: Uint8Array;
+}
+
+/**
  * A key of Markov Encryption: at least two orders (`blocks`) of the same bytes. Those bytes are its alphabet; others pass
  * unchanged. It is no protection: see docs/classic.md.
  */
@@ -17,10 +28,8 @@ export class Key {
   readonly order: Uint8Array;
   /** The value of each byte, -1 for one that passes unchanged. */
   readonly values: Int16Array;
-  /** What a sum plus a value comes out as; written twice, so that the addition need not be reduced. */
-  readonly encoded: Uint8Array;
-  /** The inverse of `encoded` for sum 0. */
-  readonly decoded: Uint8Array;
+  readonly encrypting: Conversion;
+  readonly decrypting: Conversion;
   /** By lag, what each value adds to a sum. */
   readonly #shifts: readonly Uint8Array[];
   #columns: Columns | undefined;
@@ -28,7 +37,7 @@ export class Key {
   /** Throws `USAGE` unless there are two blocks or more, all with the same two bytes or more. The blocks are copied. */
   constructor(blocks: readonly Uint8Array[]) {
     checkBlocks(blocks);
-    this.blocks = blocks.map(block => block.slice());
+    this.blocks = blocks.map(block => new Uint8Array(block));
     const [base, ...others] = this.blocks as [Uint8Array, ...Uint8Array[]];
     const modulus = base.length;
     this.base = base;
@@ -41,9 +50,11 @@ export class Key {
     this.#shifts = others.map(block => block.map(byte => places[byte]!));
     // Without the last block: so it was, and so it stays.
     const turn = this.#shifts.slice(0, -1).reduce((sum, shift) => sum + shift[0]!, 0) % modulus;
-    this.encoded = Uint8Array.from({ length: 2 * modulus }, (_, sum) => base[(sum + modulus - turn) % modulus]!);
-    this.decoded = new Uint8Array(256);
-    for (let sum = 0; sum < modulus; sum += 1) this.decoded[this.encoded[sum]!] = sum;
+    const turned = Uint8Array.from(base, (_, at) => base[(at + modulus - turn) % modulus]!);
+    const turnedPlaces = new Int16Array(256);
+    for (const [place, byte] of turned.entries()) turnedPlaces[byte] = place;
+    this.encrypting = { isEncrypting: true, starts: this.values, ends: twice(turned) };
+    this.decrypting = { isEncrypting: false, starts: turnedPlaces, ends: twice(this.order) };
   }
 
   /** Made when the first stream needs them, for all streams of this key. */
@@ -53,17 +64,17 @@ export class Key {
   }
 
   /** Of `chainSize` blocks, drawn at random. */
-  static random(alphabet: Iterable<number>, chainSize: number): Key {
+  static random(alphabet: Uint8Array, chainSize: number): Key {
     return Key.chosen(alphabet, chainSize, { below: randomInt });
   }
 
   /** The one that everybody gets for this alphabet and size. */
-  static deterministic(alphabet: Iterable<number>, chainSize: number): Key {
+  static deterministic(alphabet: Uint8Array, chainSize: number): Key {
     return Key.chosen(alphabet, chainSize, deterministicChooser(chainSize));
   }
 
   /** Drawn by `chooser`: with a `PythonRandom` of a password, the key of that password. */
-  static chosen(alphabet: Iterable<number>, chainSize: number, chooser: Chooser): Key {
+  static chosen(alphabet: Uint8Array, chainSize: number, chooser: Chooser): Key {
     const selection = setOrder(alphabet);
     const blocks: Uint8Array[] = [];
     for (let count = 0; count < chainSize; count += 1) {
@@ -79,6 +90,13 @@ export function deterministicChooser(chainSize: number): Chooser {
   const bytes: number[] = [];
   for (let rest = chainSize; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
   return new PythonRandom(Uint8Array.from([...bytes, ...ALL_BYTES]));
+}
+
+function twice(circle: Uint8Array): Uint8Array {
+  const both = new Uint8Array(2 * circle.length);
+  both.set(circle);
+  both.set(circle, circle.length);
+  return both;
 }
 
 function checkBlocks(blocks: readonly Uint8Array[]): void {

@@ -10,7 +10,7 @@ export class Primer {
   /** Copies `bytes`; throws `USAGE` if there are none. */
   constructor(bytes: Uint8Array) {
     if (bytes.length === 0) throw new LineError('USAGE', 'a primer has a byte at least');
-    this.bytes = bytes.slice();
+    this.bytes = new Uint8Array(bytes);
   }
 
   /** Drawn at random. */

@@ -1,10 +1,11 @@
 import { RUN_LENGTH } from './columns.ts';
-import type { Key } from './key.ts';
+import type { Conversion, Key } from './key.ts';
 import { Primer } from './primer.ts';
 
 /** What encrypting and decrypting have in common: where in the stream it is. One for each direction of a conversation. */
-abstract class Processor {
-  protected readonly key: Key;
+class Processor {
+  readonly #key: Key;
+  readonly #conversion: Conversion;
   /** Next sums of the stream. */
   readonly #ahead: Uint32Array;
   /** The last values that have gone by, in a circle that begins at `#oldest`. */
@@ -12,9 +13,10 @@ abstract class Processor {
   #oldest = 0;
 
   /** Throws `USAGE` if the two do not fit. */
-  constructor(key: Key, primer: Primer) {
+  constructor(key: Key, primer: Primer, conversion: Conversion) {
     primer.check(key);
-    this.key = key;
+    this.#key = key;
+    this.#conversion = conversion;
     this.#recent = primer.bytes.map(byte => key.values[byte]!);
     this.#ahead = new Uint32Array(key.columns.reach);
     for (let at = 0; at < this.#recent.length; at += RUN_LENGTH) {
@@ -37,16 +39,12 @@ abstract class Processor {
   /** Where the stream is now: with it and the same key, another one goes on from here. */
   get primer(): Primer {
     const inOrder = [...this.#recent.subarray(this.#oldest), ...this.#recent.subarray(0, this.#oldest)];
-    return new Primer(Uint8Array.from(inOrder, value => this.key.order[value]!));
+    return new Primer(Uint8Array.from(inOrder, value => this.#key.order[value]!));
   }
 
-  /** The counterpart of a byte of the alphabet that meets `sum`. */
-  protected abstract convert(byte: number, sum: number): number;
-  /** Which of the two is plain. */
-  protected abstract plainOf(input: number, output: number): number;
-
   #run(input: Uint8Array, output: Uint8Array): void {
-    const { values, columns } = this.key;
+    const { values, columns, order } = this.#key;
+    const { starts, ends, isEncrypting } = this.#conversion;
     columns.start(this.#ahead);
     let place = 0;
     for (let at = 0; at < input.length; at += 1) {
@@ -55,9 +53,10 @@ abstract class Processor {
         output[at] = byte;
         continue;
       }
-      const counterpart = this.convert(byte, columns.sum(place));
+      const sum = columns.sum(place);
+      const counterpart = ends[isEncrypting ? starts[byte]! + sum : starts[byte]! + order.length - sum]!;
       output[at] = counterpart;
-      const value = values[this.plainOf(byte, counterpart)]!;
+      const value = values[isEncrypting ? byte : counterpart]!;
       columns.pass(place, value);
       this.#remember(value);
       place += 1;
@@ -74,23 +73,14 @@ abstract class Processor {
 
 /** Encrypts a stream, in pieces of any length. */
 export class Encrypter extends Processor {
-  protected convert(byte: number, sum: number): number {
-    return this.key.encoded[sum + this.key.values[byte]!]!;
-  }
-
-  protected plainOf(input: number): number {
-    return input;
+  constructor(key: Key, primer: Primer) {
+    super(key, primer, key.encrypting);
   }
 }
 
 /** Decrypts a stream, in pieces of any length. There is nothing to verify: every byte decrypts to one. */
 export class Decrypter extends Processor {
-  protected convert(byte: number, sum: number): number {
-    const value = this.key.decoded[byte]! - sum;
-    return this.key.order[value < 0 ? value + this.key.order.length : value]!;
-  }
-
-  protected plainOf(_input: number, output: number): number {
-    return output;
+  constructor(key: Key, primer: Primer) {
+    super(key, primer, key.decrypting);
   }
 }

@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
 import { OP, type PickleValue } from './pickle-value.ts';
-import { decodeText } from './text.ts';
+import { decodePythonText } from './python-text.ts';
 
 /**
  * Reads a pickle of one str, int, bool, None or bytes, of any protocol from 0 to 5, as Python 3 writes it.
@@ -71,11 +71,11 @@ class PickleReader {
       case OP.unicode:
         return unescaped(this.#line());
       case OP.shortBinUnicode:
-        return decodeText(this.#take(this.#length(1)));
+        return decodePythonText(this.#take(this.#length(1)));
       case OP.binUnicode:
-        return decodeText(this.#take(this.#length(4)));
+        return decodePythonText(this.#take(this.#length(4)));
       case OP.binUnicode8:
-        return decodeText(this.#take(this.#length(8)));
+        return decodePythonText(this.#take(this.#length(8)));
       case OP.shortBinBytes:
         return new Uint8Array(this.#take(this.#length(1)));
       case OP.binBytes:

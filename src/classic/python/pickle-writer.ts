@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
 import { OP, type PickleValue } from './pickle-value.ts';
-import { encodeText } from './text.ts';
+import { encodePythonText } from './python-text.ts';
 
 /**
  * Exactly what `pickletools.optimize(pickle.dumps(value, 5))` gives in Python: protocol 5, one frame unless the value is so
@@ -19,7 +19,7 @@ function encodeOperation(value: PickleValue): Uint8Array {
   if (value === null) return Uint8Array.of(OP.none);
   if (typeof value === 'boolean') return Uint8Array.of(value ? OP.newTrue : OP.newFalse);
   if (typeof value === 'string') {
-    return withLength(encodeText(value), OP.shortBinUnicode, OP.binUnicode, OP.binUnicode8);
+    return withLength(encodePythonText(value), OP.shortBinUnicode, OP.binUnicode, OP.binUnicode8);
   }
   if (value instanceof Uint8Array) return withLength(value, OP.shortBinBytes, OP.binBytes, OP.binBytes8);
   return encodeInt(value);

@@ -2,8 +2,8 @@
  * In what order CPython (3.7 and later) lists a set of bytes that was made by adding `bytes` one after the other: the
  * order of the slots of its hash table, in which a number's hash is the number itself. It depends on the order of adding.
  */
-export function setOrder(bytes: Iterable<number>): Uint8Array {
-  let table: Table = new Array(SMALLEST_TABLE).fill(undefined);
+export function setOrder(bytes: Uint8Array): Uint8Array {
+  let table: Table = emptyTable(SMALLEST_TABLE);
   const seen = new Set<number>();
   for (const byte of bytes) {
     if (seen.has(byte)) continue;
@@ -14,11 +14,15 @@ export function setOrder(bytes: Iterable<number>): Uint8Array {
   return Uint8Array.from(table.filter(byte => byte !== undefined));
 }
 
+function emptyTable(length: number): Table {
+  return Array.from({ length }, () => undefined);
+}
+
 /** The old slots in their order, put into a table of the first power of two above `entries`. */
 function enlarged(table: Table, entries: number): Table {
   let length = SMALLEST_TABLE;
   while (length <= entries) length *= 2;
-  const larger: Table = new Array(length).fill(undefined);
+  const larger: Table = emptyTable(length);
   for (const byte of table) if (byte !== undefined) larger[freeSlot(larger, byte)] = byte;
   return larger;
 }

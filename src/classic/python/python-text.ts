@@ -4,7 +4,7 @@ import { LineError } from '../../errors.ts';
  * UTF-8 as Python's "surrogatepass" has it, which pickles use: half of a surrogate pair, which UTF-8 forbids, is three bytes
  * like any other character of its size.
  */
-export function encodeText(text: string): Uint8Array {
+export function encodePythonText(text: string): Uint8Array {
   if (text.isWellFormed()) return encoder.encode(text);
   const bytes: number[] = [];
   for (const character of text) {
@@ -15,8 +15,8 @@ export function encodeText(text: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** The inverse of `encodeText`; `MALFORMED` for what it never gives. */
-export function decodeText(bytes: Uint8Array): string {
+/** The inverse of `encodePythonText`; `MALFORMED` for what it never gives. */
+export function decodePythonText(bytes: Uint8Array): string {
   const parts: string[] = [];
   let start = 0;
   for (let at = 0; at + 2 < bytes.length; at += 1) {
