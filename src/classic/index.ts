@@ -9,6 +9,15 @@ export {
   CommandRunner,
   type CommandRunnerOptions,
 } from './commands/command-runner.ts';
+export {
+  callFiles,
+  type FilesOptions,
+  type GetFileOptions,
+  getFile,
+  type SaveFile,
+} from './files/client.ts';
+export { keyOfPassword, type PasswordKey } from './files/password-key.ts';
+export { type ServeFilesOptions, serveFiles } from './files/server.ts';
 export { encodeBlock, receiveBlocks } from './framing/blocks.ts';
 export { type DrawnPart, drawBytes } from './framing/draw-bytes.ts';
 export { encodeWithHeader, receiveWithHeader } from './framing/json-header.ts';
@@ -16,6 +25,10 @@ export { receiveAfterOk, sendAfterOk } from './framing/length-and-ok.ts';
 export { packNativeInt, unpackNativeInt } from './framing/native-int.ts';
 export { receiveMessage } from './framing/raw.ts';
 export { encodeStruct, receiveStruct } from './framing/struct-length.ts';
+export { decryptFrameHeader, encryptFrame } from './markov/frame.ts';
+export { Key } from './markov/key.ts';
+export { Primer } from './markov/primer.ts';
+export { Decrypter, Encrypter } from './markov/processor.ts';
 export type { ByteSource, ByteStream } from './net/connection.ts';
 export {
   COLORS,
@@ -43,5 +56,9 @@ export { showSticky } from './programs/sticky.ts';
 export { type SubprocessOptions, showSubprocess } from './programs/subprocess.ts';
 export { callTalk, serveTalk } from './programs/talk.ts';
 export { type AskTimeOptions, askTime, serveTime } from './programs/time.ts';
+export { decodePickle } from './python/pickle-reader.ts';
+export type { PickleValue } from './python/pickle-value.ts';
+export { encodePickle } from './python/pickle-writer.ts';
+export { type Chooser, PythonRandom } from './python/random.ts';
 export { bytesLiteral } from './text/bytes-literal.ts';
 export type { Encoding } from './text/encoding.ts';

@@ -43,3 +43,6 @@ export const LINGER_MS = 1_000;
 /** Answers of the time server a second, to one address and to all; datagrams beyond it are dropped. */
 export const TIME_ANSWERS_PER_SECOND_PER_SOURCE = 10;
 export const TIME_ANSWERS_PER_SECOND = 100;
+
+/** An object of the file server after it was inflated: twice the pieces that the originals send. */
+export const MAX_INFLATED_BYTES = 64 * KiB;

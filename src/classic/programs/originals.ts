@@ -5,6 +5,8 @@ export const ORIGINAL_PORT = {
   qq: 8005,
   exec: 8080,
   hmac: 8001,
+  /** The file server takes its port as an argument; this is that of the program that it replaced. */
+  files: 5006,
 } as const;
 
 /** What the originals show before they read a line. */

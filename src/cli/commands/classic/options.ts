@@ -47,14 +47,20 @@ export function callAddress(text: string | undefined, port: number): Address {
   return { host: parts[1] ?? parts[2]!, port: parsePort(parts[3]!, 1) };
 }
 
+interface Warning {
+  readonly program: string;
+  /** The verb that is secure. */
+  readonly secure: string;
+  readonly why?: string | undefined;
+}
+
 /** Said by every program that uses the network, each time: what it is not, and which verb is. */
 export function tellInsecure(
   context: CommandContext,
-  program: string,
-  verb: string,
+  { program, secure, why = 'nothing is encrypted, anybody may answer' }: Warning,
   options: ListenOptions = {},
 ): void {
-  const line = `classic ${program} is not secure: nothing is encrypted, anybody may answer; ${verb} is`;
+  const line = `classic ${program} is not secure: ${why}; ${secure} is`;
   // Whoever opens it to others hears of it under -q too.
   if (options.insecure) context.tell(line);
   else context.note(line);

@@ -1,6 +1,7 @@
 import { control } from './control.ts';
 import { desk } from './desk.ts';
 import { exec } from './exec.ts';
+import { files } from './files.ts';
 import { hello } from './hello.ts';
 import { hmac } from './hmac.ts';
 import type { ClassicProgram } from './program.ts';
@@ -21,6 +22,7 @@ export const PROGRAMS: readonly ClassicProgram[] = [
   exec,
   desk,
   hmac,
+  files,
   sticky,
   struct,
   subprocess,

@@ -10,18 +10,20 @@ export interface NetworkVerb {
   readonly port: number;
   /** `postern chat HOST`. */
   readonly secure: string;
+  /** Why the program is not; that nothing is encrypted, unless given. */
+  readonly why?: string;
 }
 
 /** Runs a serving side: where it may listen, the word of warning, and where it does listen. */
 export async function serving(
   context: CommandContext,
-  { program, port, secure }: NetworkVerb,
+  { program, port, secure, why }: NetworkVerb,
   options: ListenOptions,
   work: (at: Address, options: ServeOptions) => Promise<void>,
 ): Promise<void> {
   begin(context, program);
   const at = listenAddress(options, port);
-  tellInsecure(context, program, secure, options);
+  tellInsecure(context, { program, secure, why }, options);
   const onListening = (address: Address): void => void tellListening(context, address);
   await work(at, { person: new TerminalPerson(context), signal: context.signal, onListening });
 }
@@ -29,13 +31,13 @@ export async function serving(
 /** Runs a calling side. */
 export async function calling(
   context: CommandContext,
-  { program, port, secure }: NetworkVerb,
+  { program, port, secure, why }: NetworkVerb,
   address: string | undefined,
   work: (to: Address, options: ServeOptions) => Promise<void>,
 ): Promise<void> {
   begin(context, program);
   const to = callAddress(address, port);
-  tellInsecure(context, program, secure);
+  tellInsecure(context, { program, secure, why });
   context.phase = 'connecting';
   await work(to, { person: new TerminalPerson(context), signal: context.signal });
 }

@@ -35,7 +35,7 @@ function inFolder(folder: string, from: string, to: string): DownloadTarget {
   return { from, to, folder, openStore: () => ReceiveRoot.open(folder, { make: true }) };
 }
 
-async function isFolder(path: string): Promise<boolean> {
+export async function isFolder(path: string): Promise<boolean> {
   try {
     await (await ReceiveRoot.open(path)).close();
     return true;
