@@ -1,7 +1,6 @@
 import { type JoinedRoom, LineError } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
-import { escapeText } from '../../terminal/escape.ts';
 import { remotePlace } from '../dial.ts';
 import { chatName } from './chat-name.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
@@ -56,7 +55,7 @@ function tellTaken(context: CommandContext, thrown: unknown, name: string): unkn
   if (!(thrown instanceof LineError)) return thrown;
   if (thrown.code === 'EXISTS') {
     context.hint = 'choose another one with --as NAME';
-    return new LineError('EXISTS', `${escapeText(name)} is the name of somebody else there`, { cause: thrown });
+    return new LineError('EXISTS', `${name} is the name of somebody else there`, { cause: thrown });
   }
   if (thrown.code === 'BAD_NAME')
     context.hint = 'names are letters and digits of any script, with . _ and - in between, up to 32: --as NAME';

@@ -29,10 +29,7 @@ export interface MembershipOptions extends DialOptions {
   readonly retry?: boolean;
 }
 
-/**
- * Being in a room of a server under a name, over as many lines as it takes: a line that is lost is dialled again until
- * `maxTries` in a row have failed. Owns the line.
- */
+/** Being in a room of a server under a name, over as many lines as it takes. Owns the line. */
 export class Membership {
   readonly #context: CommandContext;
   readonly #place: RemotePlace;
@@ -45,6 +42,7 @@ export class Membership {
   /** How often a room was joined, and who waits for the next time. */
   #joinings = 0;
   readonly #awaitingJoin: (() => void)[] = [];
+  /** How often in a row a line that is lost is dialled in vain, before that ends it. */
   maxTries = Number.POSITIVE_INFINITY;
 
   constructor(context: CommandContext, place: RemotePlace, options: MembershipOptions) {
