@@ -32,7 +32,7 @@ describe('messages on a terminal', () => {
     expect(lines.message(message({ to: 'carol' }), 'bob')).toEqual(['12:05 bob → carol: hello']);
     const file = { id: 'x', name: 'photo.jpg', size: 1_234_567 };
     expect(lines.message(message({ kind: 'file', text: '', file }), 'ann')).toEqual([
-      '12:05 * bob puts photo.jpg here, 1.2 MB',
+      '12:05 * bob puts photo.jpg here, 1.2 MB: /get 1',
     ]);
   });
 
