@@ -32,6 +32,8 @@ const DIALLING: ReadonlySet<string> = new Set([
   'agent',
   'agents',
   'exec',
+  'chat',
+  'time',
 ]);
 /** Another passphrase is to be used, or none. */
 const OTHERWISE = /^(?:--password-file\b|--help$|-h$)/;
