@@ -16,13 +16,13 @@ export function encodeJson(value: JsonObject, maxBytes: number): Uint8Array {
 
 /** Throws `MALFORMED` for anything but an object within the depth limit. The caller has checked the length. */
 export function decodeJson(bytes: Uint8Array): JsonObject {
-  // Depth is counted over the bytes, because a parser that recurses would fall over what a counter refuses.
-  if (jsonDepth(bytes) > MAX_JSON_DEPTH) throw new LineError('MALFORMED', 'a message is nested too deeply');
+  const text = decodeUtf8(bytes);
+  // Depth is counted before, because a parser that recurses would fall over what a counter refuses.
+  if (jsonDepth(text) > MAX_JSON_DEPTH) throw new LineError('MALFORMED', 'a message is nested too deeply');
   let value: unknown;
   try {
-    value = JSON.parse(decodeUtf8(bytes));
+    value = JSON.parse(text);
   } catch (cause) {
-    if (cause instanceof LineError) throw cause;
     throw new LineError('MALFORMED', 'a message is not JSON', { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -85,18 +85,27 @@ function own(message: JsonObject, key: string): unknown {
   return Object.hasOwn(message, key) ? message[key] : undefined;
 }
 
-function jsonDepth(bytes: Uint8Array): number {
+function jsonDepth(text: string): number {
   let depth = 0;
   let deepest = 0;
-  let inText = false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at]!;
-    if (inText) {
-      if (byte === 0x5c) at += 1;
-      else if (byte === 0x22) inText = false;
-    } else if (byte === 0x22) inText = true;
-    else if (byte === 0x7b || byte === 0x5b) deepest = Math.max(deepest, ++depth);
-    else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) at = endOfString(text, at);
+    else if (unit === 0x7b || unit === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (unit === 0x7d || unit === 0x5d) depth -= 1;
   }
   return deepest;
 }
+
+/** Where the string that begins at `start` has its last quote; strings are most of a message, and are leapt over. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes += 1;
+    if (escapes % 2 === 0) return at;
+  }
+  return text.length;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;

@@ -176,6 +176,9 @@ describe('JSON of the peer', () => {
     // Brackets in a text are none, also behind an escaped quote.
     const text = utf8(`{"a":"${'[{'.repeat(20)}\\"${'['.repeat(20)}"}`);
     expect(withChannel().receive(encodeFrame(FRAME.MSG, 0, text))).toBeUndefined();
+    // A quote behind two backslashes ends its text, so what follows counts.
+    const behind = utf8(`{"a":"\\\\","b":${'['.repeat(8)}${']'.repeat(8)},"c":"]]"}`);
+    expect(withChannel().receive(encodeFrame(FRAME.MSG, 0, behind))).toBe('MALFORMED');
   });
 
   it.each([
