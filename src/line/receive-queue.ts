@@ -1,11 +1,11 @@
 /**
  * What a channel has received and its reader has not yet taken, in order. Its bytes are bounded by the channel's credit;
- * this class bounds what stands around them: bulk bytes are kept as views of their record, but small pieces are gathered
- * into blocks of our own, so that a million one-byte frames, or one byte in each of many large records, cost about as
- * much memory as the bytes they carry.
+ * this class bounds what stands around them: bulk bytes are kept as views of their record, and so is what fills its record
+ * and is taken as fast as it comes; but small pieces are gathered into blocks of our own, so that a million one-byte frames,
+ * or one byte in each of many large records, cost about as much memory as the bytes they carry.
  */
 export class ReceiveQueue {
-  readonly #items: (Uint8Array | Block)[] = [];
+  readonly #items: (QueuedPiece | Block)[] = [];
   #head = 0;
 
   get isEmpty(): boolean {
@@ -14,12 +14,14 @@ export class ReceiveQueue {
 
   /** `recordBytes` is what keeping a view of `bytes` would keep alive. */
   push(kind: 'message' | 'data', bytes: Uint8Array, recordBytes: number): void {
-    if (kind === 'data' && bytes.length >= VIEW_MIN_BYTES && bytes.length * 2 >= recordBytes) {
-      this.#items.push(bytes);
+    const isAlone = this.isEmpty;
+    const isLarge = kind === 'data' && bytes.length >= VIEW_MIN_BYTES;
+    if ((isAlone || isLarge) && bytes.length * 2 >= recordBytes) {
+      this.#items.push({ kind, bytes });
       return;
     }
     const last = this.#items.at(-1);
-    if (this.isEmpty || !(last instanceof Block) || !last.append(kind, bytes)) {
+    if (isAlone || !(last instanceof Block) || !last.append(kind, bytes)) {
       this.#items.push(new Block(kind, bytes));
     }
   }
@@ -34,11 +36,11 @@ export class ReceiveQueue {
       return piece;
     }
     this.#dropHead();
-    return { kind: 'data', bytes: item };
+    return item;
   }
 
   #dropHead(): void {
-    this.#items[this.#head] = EMPTY;
+    this.#items[this.#head] = TAKEN;
     this.#head += 1;
     if (this.#head < 64 && this.#head < this.#items.length) return;
     this.#items.splice(0, this.#head);
@@ -88,7 +90,7 @@ class Block {
   }
 }
 
-const EMPTY = new Uint8Array(0);
+const TAKEN: QueuedPiece = { kind: 'data', bytes: new Uint8Array(0) };
 const PIECE_HEADER_BYTES = 4;
 const BLOCK_BYTES = 8 * 1024;
 const VIEW_MIN_BYTES = 2 * 1024;

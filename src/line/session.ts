@@ -188,8 +188,8 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     );
   }
 
-  channelMessage(state: ChannelState, bytes: Uint8Array): void {
-    this.#channels.get(state.id)?.deliver('message', bytes, bytes.length);
+  channelMessage(state: ChannelState, bytes: Uint8Array, recordBytes: number): void {
+    this.#channels.get(state.id)?.deliver('message', bytes, recordBytes);
   }
 
   channelData(state: ChannelState, bytes: Uint8Array, recordBytes: number): void {

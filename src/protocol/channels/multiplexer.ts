@@ -210,7 +210,8 @@ export class Multiplexer {
         return;
       case FRAME.MSG:
         if (frame.channel === 0) this.#events.controlReceived(decodeJson(frame.payload));
-        else this.#receivePayload(frame, channel => this.#events.channelMessage(channel, frame.payload));
+        else
+          this.#receivePayload(frame, channel => this.#events.channelMessage(channel, frame.payload, plaintext.length));
         return;
       case FRAME.DATA:
         this.#receivePayload(frame, channel => {
@@ -454,9 +455,8 @@ export interface MultiplexerEvents {
   settingsReceived(settings: Settings): void;
   /** The peer opened a channel with this request. Who takes it must call `released` in the end. */
   channelOpened(channel: ChannelState, request: JsonObject): void;
-  /** `bytes` is a view that lives as long as its record. */
-  channelMessage(channel: ChannelState, bytes: Uint8Array): void;
-  /** `recordBytes` is the size of the record that a kept view would keep alive. */
+  /** `bytes` is a view, here and below; who keeps it keeps a record of `recordBytes` alive. */
+  channelMessage(channel: ChannelState, bytes: Uint8Array, recordBytes: number): void;
   channelData(channel: ChannelState, bytes: Uint8Array, recordBytes: number): void;
   channelEnded(channel: ChannelState): void;
   /** The peer reset the channel. */
