@@ -13,10 +13,10 @@ import type { ChatEvent, ChatFile, ChatMember, ChatMessage, HistoryRange, Joined
 import {
   CHAT_KIND,
   type ChatEntry,
+  decodeEntries,
   decodeJoined,
   decodeMissed,
   decodeRefused,
-  EntryReader,
   encodeJoin,
   encodeSay,
   messageType,
@@ -54,7 +54,6 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   readonly room: string;
   readonly #options: ChatRoomOptions;
   readonly #clock: Clock;
-  readonly #reader = new EntryReader();
   readonly #events = new EventQueue();
   readonly #outbox = new Outbox();
   #name: ChatName;
@@ -184,9 +183,9 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
 
   /** One reader at a time; who stops may begin again. Ends after `leave`; a lost line does not end it. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ChatEvent> {
-    for (;;) {
-      const event = await this.#events.head();
-      if (event === undefined) return;
+    // Waits only where nothing is there: a wait for each of what came together would cost more than the rest.
+    while (this.#events.head !== undefined || (await this.#events.wait())) {
+      const event = this.#events.head!;
       if (event.type === 'gap') {
         // It stays at the head while it is read: who stops in the middle finds the rest there.
         yield* this.#pass(event);
@@ -241,7 +240,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   #hear(message: JsonObject, attachment: Attachment): void {
     switch (messageType(message)) {
       case 'entries':
-        for (const entry of this.#reader.read(message)) this.#tell(entry, attachment);
+        for (const entry of decodeEntries(message)) this.#tell(entry, attachment);
         return;
       case 'missed': {
         const { count, after, before } = decodeMissed(message);

@@ -34,14 +34,19 @@ export class EventQueue {
     last.before = gap.before;
   }
 
-  /** The first one, which stays until `shift`; `undefined` when no more will come. */
-  async head(): Promise<QueuedEvent | undefined> {
+  /** The first one, which stays until `shift`; `undefined` where nobody has told anything yet, or will any more. */
+  get head(): QueuedEvent | undefined {
+    return this.#items[0];
+  }
+
+  /** Resolves when there is a head, with `false` when none will come any more. */
+  async wait(): Promise<boolean> {
     while (this.#items.length === 0 && !this.#isEnded) {
       await new Promise<void>(resolve => {
         this.#waiting = resolve;
       });
     }
-    return this.#items[0];
+    return this.#items.length > 0;
   }
 
   shift(): void {

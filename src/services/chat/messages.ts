@@ -13,7 +13,7 @@ import {
   type HistoryRange,
   type JoinedRoom,
 } from './message.ts';
-import { type ChatName, chatName, roomName } from './names.ts';
+import { type ChatName, chatName, roomName, shownName } from './names.ts';
 
 /** Channels and messages of the chat service (docs/protocol/4-services.md §7). Everything read here is untrusted. */
 
@@ -56,6 +56,11 @@ export function decodeRange(request: JsonObject): HistoryRange {
 
 export function readRoom(request: JsonObject): string {
   return roomName(readText(request, 'room', MAX_NAME_UNITS));
+}
+
+/** A name as it is shown. */
+function readShownName(message: JsonObject, key: string): string {
+  return shownName(readText(message, key, MAX_NAME_UNITS));
 }
 
 export function readName(message: JsonObject, key: string): ChatName {
@@ -164,64 +169,45 @@ export function encodeEntry(entry: ChatEntry): JsonObject {
   }
 }
 
-/**
- * Reads entries by the thousand: the few names and devices that speak are checked and decoded once. One for each room at
- * a client.
- */
-export class EntryReader {
-  readonly #names = new Map<string, string>();
-  readonly #devices = new Map<string, Uint8Array>();
+/** Of a message `entries`. Read by the thousand, so nothing is looked up and little is made on the way. */
+export function decodeEntries(message: JsonObject): ChatEntry[] {
+  return readList(message, 'entries', MAX_ENTRIES).map(decodeEntry);
+}
 
-  /** Of a message `entries`. */
-  read(message: JsonObject): ChatEntry[] {
-    return readList(message, 'entries', MAX_ENTRIES).map(value => this.#entry(readObject({ value }, 'value')));
-  }
+/** Of a message `entries` in which nothing but messages may be. */
+export function decodeMessages(message: JsonObject): ChatMessage[] {
+  return decodeEntries(message).map(entry => {
+    if (entry.type === 'message') return entry.message;
+    throw notDue();
+  });
+}
 
-  /** Of a message `entries` in which nothing but messages may be. */
-  readMessages(message: JsonObject): ChatMessage[] {
-    return this.read(message).map(entry => {
-      if (entry.type === 'message') return entry.message;
-      throw notDue();
-    });
+function decodeEntry(value: unknown): ChatEntry {
+  const entry = readObject({ value }, 'value');
+  const type = readText(entry, 'k', MAX_TYPE_LENGTH);
+  switch (type) {
+    case 'came':
+    case 'left':
+      return { type, name: readShownName(entry, 'name') };
+    case 'renamed':
+      return { type, from: readShownName(entry, 'from'), to: readShownName(entry, 'to') };
+    default:
+      return { type: 'message', message: decodeMessage(entry) };
   }
+}
 
-  #entry(entry: JsonObject): ChatEntry {
-    const type = readText(entry, 'k', MAX_TYPE_LENGTH);
-    switch (type) {
-      case 'came':
-      case 'left':
-        return { type, name: this.#name(entry, 'name') };
-      case 'renamed':
-        return { type, from: this.#name(entry, 'from'), to: this.#name(entry, 'to') };
-      default:
-        return { type: 'message', message: this.#message(entry) };
-    }
-  }
-
-  #message(entry: JsonObject): ChatMessage {
-    const kind = readKind(entry, 'k');
-    return {
-      id: readInteger(entry, 'id', 1),
-      timeMs: readInteger(entry, 'ms'),
-      from: this.#name(entry, 'from'),
-      device: this.#device(entry),
-      kind,
-      text: readChatText(entry),
-      to: hasField(entry, 'to') ? this.#name(entry, 'to') : undefined,
-      file: readFile(entry, kind),
-    };
-  }
-
-  #name(entry: JsonObject, key: string): string {
-    const text = readText(entry, key, MAX_NAME_UNITS);
-    const known = this.#names.get(text);
-    return known ?? remembered(this.#names, text, chatName(text).name);
-  }
-
-  #device(entry: JsonObject): Uint8Array {
-    const text = readText(entry, 'device', KEY_LENGTH);
-    return this.#devices.get(text) ?? remembered(this.#devices, text, decodeKey(text));
-  }
+function decodeMessage(entry: JsonObject): ChatMessage {
+  const kind = readKind(entry, 'k');
+  return {
+    id: readInteger(entry, 'id', 1),
+    timeMs: readInteger(entry, 'ms'),
+    from: readShownName(entry, 'from'),
+    device: decodeKey(readText(entry, 'device', KEY_LENGTH)),
+    kind,
+    text: readChatText(entry),
+    to: hasField(entry, 'to') ? readShownName(entry, 'to') : undefined,
+    file: readFile(entry, kind),
+  };
 }
 
 // ── Who and where ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -313,13 +299,6 @@ function optional<Key extends string>(key: Key, value: unknown): JsonObject {
   return value === undefined ? {} : { [key]: value };
 }
 
-function remembered<Value>(known: Map<string, Value>, text: string, value: Value): Value {
-  // Whoever sends ever new ones gets them checked each time.
-  if (known.size >= MAX_REMEMBERED) known.clear();
-  known.set(text, value);
-  return value;
-}
-
 /** Of a nonce, and of the number of a file. */
 export const NONCE_BYTES = 16;
 const NONCE_LENGTH = 22;
@@ -334,4 +313,3 @@ const MAX_FILE_NAME_BYTES = 255;
 const FILE_NAME = /^(?!\.{1,2}$)[^/\0]+$/;
 /** An entry has at least 16 bytes, so no message of 64 KiB holds more. */
 const MAX_ENTRIES = 4096;
-const MAX_REMEMBERED = 4096;

@@ -9,9 +9,15 @@ export interface ChatName {
 
 /** The one form of a person's name. Throws `BAD_NAME`. */
 export function chatName(text: string): ChatName {
+  const name = shownName(text);
+  return { name, key: compared(name) };
+}
+
+/** Only what is shown of a person's name. Throws `BAD_NAME`. */
+export function shownName(text: string): string {
   const name = text.normalize('NFC');
   requireName(name, 'a person');
-  return { name, key: compared(name) };
+  return name;
 }
 
 /** The one form of a room's name, in which it is compared too. Throws `BAD_NAME`. */

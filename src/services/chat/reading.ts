@@ -3,7 +3,7 @@ import type { Channel } from '../../line/channel.ts';
 import type { Route } from '../../line/route.ts';
 import { type JsonObject, readList } from '../../protocol/bytes/json.ts';
 import type { ChatMember, ChatMessage, ChatRoomEntry, HistoryRange } from './message.ts';
-import { CHAT_KIND, decodeMember, decodeRoom, EntryReader, encodeRange, messageType, notDue } from './messages.ts';
+import { CHAT_KIND, decodeMember, decodeMessages, decodeRoom, encodeRange, messageType, notDue } from './messages.ts';
 
 /** What is kept of a room, oldest first. Throws what ends the channel. */
 export async function* readHistory(
@@ -40,7 +40,6 @@ async function* readMessages(
   { after = 0, before = Number.MAX_SAFE_INTEGER }: HistoryRange,
 ): AsyncGenerator<ChatMessage> {
   const channel = route.open(kind, request);
-  const reader = new EntryReader();
   let at = after;
   try {
     for (;;) {
@@ -48,7 +47,7 @@ async function* readMessages(
       const type = messageType(message);
       if (type === 'done') return;
       if (type !== 'entries') throw notDue();
-      for (const said of reader.readMessages(message)) {
+      for (const said of decodeMessages(message)) {
         // Each once, in order, and nothing that was not asked for.
         if (said.id <= at || said.id >= before) throw new LineError('PROTOCOL', 'a message out of its order');
         at = said.id;

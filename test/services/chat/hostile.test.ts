@@ -5,7 +5,7 @@ import { nodeCrypto } from '../../../src/node/crypto.ts';
 import { encodeBase64url } from '../../../src/protocol/bytes/base64url.ts';
 import type { JsonObject } from '../../../src/protocol/bytes/json.ts';
 import { MAX_CHAT_MEMBERS_PER_DEVICE, MAX_CHAT_READS_PER_DEVICE } from '../../../src/protocol/limits.ts';
-import { CHAT_KIND, EntryReader } from '../../../src/services/chat/messages.ts';
+import { CHAT_KIND, decodeEntries } from '../../../src/services/chat/messages.ts';
 import { listRooms } from '../../../src/services/chat/reading.ts';
 import { ManualClock } from '../../../src/testing/manual-clock.ts';
 import { code } from '../files/served.ts';
@@ -142,10 +142,9 @@ describe('a chat among hostile members', () => {
     for (const channel of [first, first, second]) await channel.send({ ...say, nonce: `${'B'.repeat(21)}A` });
     await second.send({ ...say, nonce: nonce() });
     await first.send({ ...say, nonce: nonce(), text: 'last' });
-    const reader = new EntryReader();
     const texts: string[] = [];
     while (!texts.includes('last')) {
-      for (const entry of reader.read(await watching.readMessage())) {
+      for (const entry of decodeEntries(await watching.readMessage())) {
         if (entry.type === 'message') texts.push(entry.message.text);
       }
     }

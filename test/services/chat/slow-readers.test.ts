@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
 import { CHAT_EVENT_QUEUE, CHAT_RING_BYTES } from '../../../src/protocol/limits.ts';
-import { CHAT_KIND, EntryReader } from '../../../src/services/chat/messages.ts';
+import { CHAT_KIND, decodeEntries } from '../../../src/services/chat/messages.ts';
 import { readHistory } from '../../../src/services/chat/reading.ts';
 import { ChatScene } from './scene.ts';
 
@@ -30,12 +30,11 @@ describe('members that do not read', () => {
     // Others have long had everything.
     await bert.until(({ texts }) => texts.length === count);
     const ids: number[] = [];
-    const reader = new EntryReader();
     let missed = 0;
     while (ids.at(-1) !== count) {
       const message = await stopped.readMessage();
       if (message['t'] === 'entries') {
-        for (const entry of reader.read(message)) if (entry.type === 'message') ids.push(entry.message.id);
+        for (const entry of decodeEntries(message)) if (entry.type === 'message') ids.push(entry.message.id);
         continue;
       }
       expect(message['t']).toBe('missed');
