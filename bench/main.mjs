@@ -7,6 +7,7 @@ import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { agents } from './agents.mjs';
 import { bulk } from './bulk.mjs';
+import { chat } from './chat.mjs';
 import { classic } from './classic.mjs';
 import { exec } from './exec.mjs';
 import { link } from './link.mjs';
@@ -15,7 +16,7 @@ import { many } from './many.mjs';
 import { memory } from './memory.mjs';
 import { time } from './time.mjs';
 
-const suites = { bulk, many, link, exec, agents, time, login, memory, classic };
+const suites = { bulk, many, link, exec, agents, chat, time, login, memory, classic };
 const wanted = process.argv.slice(2).filter(name => !name.startsWith('-'));
 const unknown = wanted.find(name => !Object.hasOwn(suites, name));
 if (unknown !== undefined) {

@@ -91,6 +91,13 @@ export function peakMegabytes(pid) {
   return (Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024) / 1e6;
 }
 
+/** What this process has used: CPU seconds, and its resident memory now and at its peak in MB. */
+export function usedSoFar() {
+  const { user, system } = process.cpuUsage();
+  const peak = peakMegabytes(process.pid);
+  return { cpuSeconds: (user + system) / 1e6, megabytes: process.memoryUsage.rss() / 1e6, peakMegabytes: peak };
+}
+
 export async function freePort() {
   const server = createServer();
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
