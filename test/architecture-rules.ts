@@ -253,6 +253,10 @@ export const CLASSIC_WING: Wing = {
       // And are recorded, as all of its starts.
       'AuditEntry',
       'AuditLog',
+      // What time it is, as text.
+      'formatTime',
+      'localZone',
+      'Zone',
       // Files are read and written through its two gates.
       'ReadRoot',
       'ReceiveRoot',

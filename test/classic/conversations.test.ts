@@ -19,6 +19,7 @@ import {
   serveTalk,
 } from '../../src/classic/index.ts';
 import { answerTime } from '../../src/classic/time/time-answer.ts';
+import { utcZone } from '../../src/node/index.ts';
 import { caller, makeRunner, serve } from './support/programs.ts';
 import { replayCall, replayServe } from './support/recorded-peer.ts';
 import { conversation } from './support/vectors.ts';
@@ -73,10 +74,10 @@ describe('our serving side, called by what the original sent', () => {
   });
 
   it('time, at the time that stood still for the recording', () => {
-    const now = new Date(2018, 4, 8, 20, 30, 15);
+    const now = new Date(Date.UTC(2018, 4, 8, 20, 30, 15));
     const { wire } = conversation('time');
     for (let at = 0; at < wire.length; at += 2) {
-      const answer = answerTime(Buffer.from(wire[at]!.hex, 'hex'), now);
+      const answer = answerTime(Buffer.from(wire[at]!.hex, 'hex'), now, utcZone());
       const text = 'bytes' in answer ? Buffer.from(answer.bytes).toString('hex') : answer.refused;
       expect(text).toBe(wire[at + 1]!.hex);
     }

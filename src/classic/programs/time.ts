@@ -1,4 +1,5 @@
 import { LineError } from '../../errors.ts';
+import { localZone } from '../../node/index.ts';
 import type { Address } from '../address.ts';
 import { ANSWER_MS } from '../limits.ts';
 import { Datagrams } from '../net/datagrams.ts';
@@ -9,6 +10,7 @@ import { answerTime } from '../time/time-answer.ts';
 
 /** The UDP time server: each datagram is a format, each answer the time in it. Until `signal`. */
 export async function serveTime(at: Address, { person, signal, onListening }: ServeOptions): Promise<void> {
+  const zone = await localZone();
   const datagrams = await Datagrams.bind(at, signal);
   const rate = new AnswerRate();
   try {
@@ -18,7 +20,7 @@ export async function serveTime(at: Address, { person, signal, onListening }: Se
       // Nobody is told: who asks too often asks for that too.
       if (!rate.take(from.host, performance.now())) continue;
       await person.hear({ text: decodeText(bytes, 'utf-8') });
-      const answer = answerTime(bytes, new Date());
+      const answer = answerTime(bytes, new Date(), zone);
       if ('refused' in answer) person.note(`not answered: ${answer.refused}`);
       // One that cannot be sent is lost, as any other may be.
       else await datagrams.send(answer.bytes, from).catch(() => {});

@@ -1,5 +1,6 @@
+import { LineError } from '../../errors.ts';
+import { formatTime, type Zone } from '../../node/index.ts';
 import { encodeText } from '../text/encoding.ts';
-import { formatTime } from './format-time.ts';
 
 /**
  * What the time server answers to a datagram, or why it does not.
@@ -8,15 +9,16 @@ import { formatTime } from './format-time.ts';
  * may be forged. Here an answer has at most 28 bytes more than its question, the size of the headers of both: so no packet
  * is answered by one more than twice its size (R-T1). An empty question means the original's own format.
  */
-export function answerTime(question: Uint8Array, now: Date): TimeAnswer {
+export function answerTime(question: Uint8Array, now: Date, zone: Zone): TimeAnswer {
   const format = question.length === 0 ? DEFAULT_FORMAT : decodeFormat(question);
   if (format === undefined) return { refused: 'it is no UTF-8' };
   // What has no directive may be another server's answer: answered, the two would never end.
   if (!format.includes('%')) return { refused: 'it asks for nothing' };
-  const text = formatTime(format, now);
-  if (text === undefined) return { refused: 'it has a directive that is not on the list' };
-  const bytes = encodeText(text, 'utf-8');
-  if (bytes.length > question.length + MAX_GROWTH_BYTES) return { refused: 'the answer would be too large' };
+  if (!ALLOWED.test(format)) return { refused: 'it has a directive that is not on the list' };
+  const bytes = inFormat(format, now, zone);
+  if (bytes === undefined || bytes.length > question.length + MAX_GROWTH_BYTES) {
+    return { refused: 'the answer would be too large' };
+  }
   return { bytes };
 }
 
@@ -24,6 +26,16 @@ export type TimeAnswer = { readonly bytes: Uint8Array } | { readonly refused: st
 
 /** What an answer may have more than its question: the headers of IPv4 and UDP. */
 export const MAX_GROWTH_BYTES = 28;
+
+/** `undefined` for a text that is larger than any time. */
+function inFormat(format: string, now: Date, zone: Zone): Uint8Array | undefined {
+  try {
+    return encodeText(formatTime(format, { unixMs: now.getTime() }, zone), 'utf-8');
+  } catch (thrown) {
+    if (thrown instanceof LineError) return undefined;
+    throw thrown;
+  }
+}
 
 function decodeFormat(question: Uint8Array): string | undefined {
   try {
@@ -35,3 +47,8 @@ function decodeFormat(question: Uint8Array): string | undefined {
 }
 
 const DEFAULT_FORMAT = '%Y-%m-%d %X';
+/**
+ * Text, and directives of this list (R-T2): no widths, no flags, and no `%%`, so that no answer has a percent sign and none
+ * can be taken for a question (R-T1).
+ */
+const ALLOWED = /^(?:[^%]|%[aAbBcCdDeFhHIjmMprRSTuUwWxXyYz])*$/;
