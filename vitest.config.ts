@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 // Tests run on the sources; what needs the built command (test/cli) finds it in dist, which `npm test` builds first.
 const shared = {
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // Bounds for what hangs: a machine may be many times slower than ours.
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
   pool: 'forks' as const,
   maxWorkers: 2,
 };
