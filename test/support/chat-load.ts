@@ -33,26 +33,26 @@ export class Crowd {
   readonly #stopped: Line[] = [];
   /** Reads the history. */
   readonly #watcher = temporaryInstall();
-  #server: ChildProcess | undefined;
+  #server: Serving | undefined;
   #port = 0;
   #said = 0;
 
   async serve(): Promise<void> {
     const script = fileURLToPath(new URL('./chat-server.mjs', import.meta.url));
-    const server = spawn(process.execPath, [script, this.#folder, String(this.#port)], {
+    const child = spawn(process.execPath, [script, this.#folder, String(this.#port)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    this.#server = server;
-    const [line] = (await once(server.stdout!, 'data')) as [Buffer];
+    this.#server = { child };
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
     this.#port = Number(line.toString());
   }
 
   async kill(): Promise<void> {
-    const server = this.#server;
+    if (this.#server === undefined) return;
+    const { child } = this.#server;
     this.#server = undefined;
-    if (server === undefined) return;
-    const gone = once(server, 'exit');
-    server.kill('SIGKILL');
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
     await gone;
   }
 
@@ -146,7 +146,7 @@ export class Crowd {
   /** What the server holds now in MB, where the system tells. */
   get serverMegabytes(): number {
     if (!TELLS_PEAKS) return 0;
-    const status = readFileSync(`/proc/${this.#server!.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.#server!.child.pid}/status`, 'utf8');
     return Math.round((Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)![1]) * 1024) / 1e6);
   }
 
@@ -196,6 +196,10 @@ export class Crowd {
       person.heard += 1;
     }
   }
+}
+
+interface Serving {
+  readonly child: ChildProcess;
 }
 
 interface Person {
