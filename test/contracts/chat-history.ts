@@ -161,6 +161,26 @@ export function chatHistoryContract(name: string, make: () => Promise<ChatHistor
       await history.close();
     });
 
+    it('R-A12: looks at little in one step of a search, however often the texts hold its words', async () => {
+      const history = await make();
+      await history.append([said('a', '天一')], 1);
+      await history.append(
+        Array.from({ length: 40 }, () => said('a', `${'天'.repeat(2000)}地一`)),
+        1,
+      );
+      const phrases = searchPhrases('天一');
+      const ids: number[] = [];
+      let steps = 0;
+      for (let before: number | undefined = all.before; before !== undefined; steps += 1) {
+        const step = await history.find({ room: 'a', device: bert }, phrases, before, 50);
+        ids.push(...step.ids);
+        before = step.before;
+      }
+      expect(ids).toEqual([1]);
+      expect(steps).toBeGreaterThan(4);
+      await history.close();
+    });
+
     it('gives names to who comes first, and lets go of the one unused longest that nobody is here under', async () => {
       const history = await make();
       const claim = (name: string, device = anna, inUse: readonly string[] = []) =>

@@ -15,7 +15,7 @@ import type {
 } from '../../services/chat/history.ts';
 import type { ChatFile, ChatMessage, ChatMessageKind } from '../../services/chat/message.ts';
 import { type ChatName, nameIsTaken, tooManyNames } from '../../services/chat/names.ts';
-import { wordsOf } from '../../services/chat/words.ts';
+import { CUT_AT_ONCE, holdsPhrases, wordsOf } from '../../services/chat/words.ts';
 import { type Database, type LoadSqlite, openDatabase, type Statement, translateSqlite } from './open-database.ts';
 
 /**
@@ -83,15 +83,24 @@ export class SqliteHistory implements ChatHistory {
     limit: number,
   ): Promise<FoundStep> {
     if (phrases.length === 0) return { ids: [], before: undefined };
-    // Words are letters and digits, so between quotes nothing is a word of the language of searches.
-    const match = phrases.map(phrase => `"${phrase.join(' ')}"`).join(' ');
+    // Words are letters and digits, so between quotes nothing is a word of the language of searches. The index is asked for
+    // words alone: for phrases it compares all places of all words, of however many messages, before it gives anything.
+    const match = [...new Set(phrases.flat())].map(word => `"${word}"`).join(' ');
+    const isInOrder = phrases.every(phrase => phrase.length === 1);
     const { room, device } = view;
     return translateSqlite(() => {
-      const rows = this.#sql.find.all({ match, before, device, looked: LOOKED_AT_ONCE }) as FoundRow[];
-      const visible = rows.filter(row => (row.room === '' ? row.own === 1 : room === undefined || row.room === room));
-      const ids = visible.slice(0, limit).map(({ id }) => id);
-      if (ids.length === limit) return { ids, before: ids.at(-1) };
-      return { ids, before: rows.length < LOOKED_AT_ONCE ? undefined : rows.at(-1)!.id };
+      const end = Math.min(before, (numberOf(this.#sql.head.get(), 'seq') ?? 0) + 1);
+      const after = Math.max(0, end - IDS_AT_ONCE);
+      const ids: number[] = [];
+      let cut = 0;
+      for (const row of this.#sql.find.all({ match, after, before: end, device }) as FoundRow[]) {
+        if (row.room === '' ? row.own !== 1 : room !== undefined && row.room !== room) continue;
+        const text = isInOrder ? '' : (this.#sql.textOf.get({ id: row.id }) as { readonly text: string }).text;
+        if (isInOrder || holdsPhrases(text, phrases)) ids.push(row.id);
+        cut += text.length;
+        if (ids.length === limit || cut >= CUT_AT_ONCE) return { ids, before: row.id };
+      }
+      return { ids, before: after === 0 ? undefined : after + 1 };
     });
   }
 
@@ -308,8 +317,9 @@ const STATEMENTS = {
   count: `SELECT count(*) AS count FROM (SELECT id FROM (${VIEW}) LIMIT $limit)`,
   behindLast: `SELECT id FROM (${VIEW}) ORDER BY id DESC LIMIT 1 OFFSET $last`,
   find: `SELECT m.id, m.room, (m.device = $device OR m.recipient_device = $device) AS own
-    FROM (SELECT rowid AS id FROM words WHERE words MATCH $match AND rowid < $before ORDER BY rowid DESC LIMIT $looked) f
+    FROM (SELECT rowid AS id FROM words WHERE words MATCH $match AND rowid > $after AND rowid < $before) f
     JOIN messages m ON m.id = f.id ORDER BY m.id DESC`,
+  textOf: 'SELECT text FROM messages WHERE id = $id',
   readFound: `SELECT ${MESSAGE} FROM messages WHERE id IN (SELECT value FROM json_each($ids)) ORDER BY id`,
   lastPrivate: `SELECT max(id) AS id FROM (
       SELECT max(id) AS id FROM messages WHERE room = '' AND device = $device AND id < $before
@@ -391,5 +401,5 @@ function numberOf(row: unknown, column: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** Messages that hold the words, in one step of a search. */
-const LOOKED_AT_ONCE = 1000;
+/** Messages that one step of a search looks for in the index. */
+const IDS_AT_ONCE = 2000;

@@ -29,7 +29,8 @@ export interface ChatHistory {
 
   /**
    * One step of a search, back from `before`: ids of messages that hold all phrases, newest first, and where the next step
-   * goes on, `undefined` at the end. Without `view.room` all rooms are searched. A step may find nothing.
+   * goes on, `undefined` at the end. Without `view.room` all rooms are searched. A step takes some milliseconds, whatever the
+   * messages are, and may find nothing.
    */
   find(view: SearchView, phrases: readonly (readonly string[])[], before: number, limit: number): Promise<FoundStep>;
 

@@ -21,7 +21,7 @@ import type {
 } from './history.ts';
 import type { ChatMessage } from './message.ts';
 import { type ChatName, nameIsTaken, tooManyNames } from './names.ts';
-import { holdsPhrase, wordsOf } from './words.ts';
+import { CUT_AT_ONCE, holdsPhrases } from './words.ts';
 
 /** A history that lives as long as its process, bounded in messages and bytes: the oldest go first. */
 export class MemoryHistory implements ChatHistory {
@@ -68,14 +68,15 @@ export class MemoryHistory implements ChatHistory {
   ): Promise<FoundStep> {
     if (phrases.length === 0) return { ids: [], before: undefined };
     const ids: number[] = [];
-    for (const kept of this.#kept.toReversed()) {
+    let cut = 0;
+    for (let at = this.#kept.findLastIndex(({ message }) => message.id < before); at >= 0; at -= 1) {
+      const kept = this.#kept[at]!;
       const { id, text } = kept.message;
       const isIn = view.room === undefined || kept.room === undefined || kept.room === view.room;
-      if (id >= before || !isIn || !isVisible(kept, view.device)) continue;
-      const words = wordsOf(text);
-      if (!phrases.every(phrase => holdsPhrase(words, phrase))) continue;
-      ids.push(id);
-      if (ids.length === limit) return { ids, before: id };
+      if (!isIn || !isVisible(kept, view.device)) continue;
+      if (holdsPhrases(text, phrases)) ids.push(id);
+      cut += text.length;
+      if (ids.length === limit || cut >= CUT_AT_ONCE) return { ids, before: id };
     }
     return { ids, before: undefined };
   }

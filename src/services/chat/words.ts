@@ -18,10 +18,14 @@ export function searchPhrases(search: string): readonly (readonly string[])[] {
     .slice(0, MAX_CHAT_SEARCH_WORDS);
 }
 
-/** Whether the words of a phrase stand in `words` one behind the other. */
-export function holdsPhrase(words: readonly string[], phrase: readonly string[]): boolean {
-  return words.some((_, at) => phrase.every((word, offset) => words[at + offset] === word));
+/** Whether a text holds all phrases: the words of each one behind the other. */
+export function holdsPhrases(text: string, phrases: readonly (readonly string[])[]): boolean {
+  const words = wordsOf(text);
+  return phrases.every(phrase => words.some((_, at) => phrase.every((word, offset) => words[at + offset] === word)));
 }
+
+/** UTF-16 units of texts that one step of a search cuts into words: some milliseconds, whatever they are. */
+export const CUT_AT_ONCE = 16 * 1024;
 
 const MARKS = /\p{M}+/gu;
 /** Scripts without spaces first, one character each. */

@@ -81,5 +81,5 @@ async function sendMessages(channel: Channel, messages: readonly ChatMessage[]):
 const PAGE_MESSAGES = 64;
 /** Names of 32 characters and what stands around them: under 64 KiB. */
 export const LISTED_AT_ONCE = 200;
-/** Each looks at a thousand messages or so. */
+/** Of a search: some million messages, or some 16 MiB of those that hold the words of a phrase. */
 const MAX_STEPS = 1000;
