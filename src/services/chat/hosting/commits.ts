@@ -5,7 +5,8 @@ import type { ChatHistory, StoredAs, UnstoredMessage } from '../history.ts';
 
 /**
  * Stores what was said, everything that comes in one turn of the event loop, or while the last is being stored, in one
- * transaction. What is stored is told one after the other in the order of the ids.
+ * transaction, or in several with turns for others between them. What is stored is told one after the other in the order of
+ * the ids.
  */
 export class Commits {
   readonly #history: ChatHistory;
@@ -32,13 +33,22 @@ export class Commits {
   }
 
   async #work(): Promise<void> {
-    await new Promise<void>(resolve => this.#clock.soon(resolve));
     while (this.#waiting.length > 0) {
-      const commits = this.#waiting.splice(0, MAX_AT_ONCE);
+      await new Promise<void>(resolve => this.#clock.soon(resolve));
+      const commits = this.#waiting.splice(0, this.#countAtOnce());
       const outcome = await this.#store(commits);
       for (const [at, { settle }] of commits.entries()) settle('code' in outcome ? outcome : outcome[at]!);
     }
     this.#working = undefined;
+  }
+
+  #countAtOnce(): number {
+    let units = 0;
+    const beyond = this.#waiting.findIndex(({ message }, at) => {
+      units += message.text.length;
+      return at >= MAX_AT_ONCE || (units > MAX_UNITS_AT_ONCE && at > 0);
+    });
+    return beyond < 0 ? this.#waiting.length : beyond;
   }
 
   async #store(commits: readonly Commit[]): Promise<readonly StoredAs[] | LineError> {
@@ -60,5 +70,6 @@ interface Commit {
   readonly settle: Settle;
 }
 
-/** A transaction of so many takes some milliseconds. */
+/** Messages, and UTF-16 units of their texts: a transaction of so many takes some milliseconds. */
 const MAX_AT_ONCE = 512;
+const MAX_UNITS_AT_ONCE = 64 * 1024;
