@@ -160,7 +160,7 @@ export class SqliteHistory implements ChatHistory {
           this.#sql.removeWords.run({ id });
           this.#sql.countLess.run({ room });
         }
-        this.#sql.forgetRooms.run();
+        for (const room of new Set(gone.map(({ room }) => room))) this.#sql.forgetRoom.run({ room });
         return gone.length;
       }),
     );
@@ -349,7 +349,7 @@ const STATEMENTS = {
   removeMessage: 'DELETE FROM messages WHERE id = $id',
   removeWords: 'DELETE FROM words WHERE rowid = $id',
   countLess: 'UPDATE rooms SET count = count - 1 WHERE room = $room',
-  forgetRooms: 'DELETE FROM rooms WHERE count <= 0',
+  forgetRoom: 'DELETE FROM rooms WHERE room = $room AND count <= 0',
 } as const;
 
 type Statements = Readonly<Record<keyof typeof STATEMENTS, Statement>>;

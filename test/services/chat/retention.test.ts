@@ -8,7 +8,7 @@ it('what is not kept goes when somebody first comes, and now and then, a little 
   const clock = new ManualClock();
   const history = new MemoryHistory();
   const device = new Uint8Array(32);
-  const old = Array.from({ length: 1200 }, (_, n) => ({
+  const old = Array.from({ length: 240 }, (_, n) => ({
     room: 'lobby',
     nonce: `${n}`,
     from: 'anna',
@@ -21,8 +21,8 @@ it('what is not kept goes when somebody first comes, and now and then, a little 
   onTestFinished(() => scene.end());
   const kept = () => history.count({ room: 'lobby', device }, { after: 0, before: 1e9 }, 1e9);
   const anna = await scene.person('anna', { last: 0 });
-  expect(await kept()).toBe(700);
-  for (let step = 0; step < 3; step += 1) {
+  expect(await kept()).toBe(140);
+  for (let step = 0; step < 2; step += 1) {
     clock.advance(50);
     await settled();
   }

@@ -361,6 +361,6 @@ function* take<Value>(values: Iterable<Value>, count: number): Generator<Value> 
 }
 
 const DEFAULT_FOUND = 50;
-const TRIMMED_AT_ONCE = 500;
+const TRIMMED_AT_ONCE = 100;
 const TRIM_PAUSE_MS = 20;
 const TRIM_EVERY_MS = 600_000;
