@@ -70,6 +70,16 @@ describe('the ring of a room', () => {
     expect(large.first).toBeGreaterThan(200);
   });
 
+  it('R-A12: holds no more of what it puts together than it has entries, and nothing when it is emptied', () => {
+    const ring = new Ring(0);
+    for (let id = 1; id <= 16; id += 1) ring.push(entry({ id, text: 'x'.repeat(4000) }), id);
+    const entriesBytes = ring.byteLength;
+    for (let at = 0; at < 8; at += 1) ring.batch(at, 16, everybody);
+    expect(ring.byteLength).toBeLessThanOrEqual(3 * entriesBytes);
+    ring.clear();
+    expect(ring.byteLength).toBe(0);
+  });
+
   it('R-A12: is emptied for others when all rings hold too much, the one first that was quiet longest', () => {
     const budget = new RingBudget(1000);
     const rings = [new Ring(0), new Ring(0), new Ring(0)];

@@ -14,9 +14,13 @@ export class Ring {
   #byteLength = 0;
   #floor: number;
   #lastId: number;
-  /** Batches of `#commonTo`, by where they begin: most readers stand at the same place. */
+  /**
+   * Batches of `#commonTo`, by where they begin: most readers stand at the same place. They hold about as much as the entries
+   * at most, so what bounds those bounds them too.
+   */
   readonly #common = new Map<number, CommonBatch>();
   #commonTo = 0;
+  #commonBytes = 0;
 
   /** Holds every message of the room with an id over `floor`. */
   constructor(floor: number) {
@@ -38,8 +42,9 @@ export class Ring {
     return this.#floor;
   }
 
+  /** Of the entries, and of what was put together of them. */
   get byteLength(): number {
-    return this.#byteLength;
+    return this.#byteLength + this.#commonBytes;
   }
 
   /** `id` is that of a message, and 0 for what is none; `devices`, in base64url, are those that alone may see it. */
@@ -53,6 +58,7 @@ export class Ring {
   /** Lets go of everything that is before `end`. */
   clear(): void {
     while (this.#first < this.end) this.#dropFirst();
+    this.#forgetCommon();
   }
 
   /** Where the messages behind `id` begin; before `first` if some of them have gone. */
@@ -77,15 +83,22 @@ export class Ring {
   }
 
   #commonBatch(from: number, to: number): CommonBatch {
-    if (this.#commonTo !== to || this.#common.size >= MAX_COMMON_BATCHES) this.#common.clear();
+    if (this.#commonTo !== to) this.#forgetCommon();
     this.#commonTo = to;
     const known = this.#common.get(from);
     if (known !== undefined) return known;
+    if (this.#commonBytes >= this.#byteLength || this.#common.size >= MAX_COMMON_BATCHES) this.#forgetCommon();
     const batch = this.#fill(from, to, entry => entry.devices === undefined);
     const privates = this.#slice(from, batch.next).filter(entry => entry.devices !== undefined);
     const common = { ...batch, privates };
     this.#common.set(from, common);
+    this.#commonBytes += common.bytes?.length ?? 0;
     return common;
+  }
+
+  #forgetCommon(): void {
+    this.#common.clear();
+    this.#commonBytes = 0;
   }
 
   #fill(from: number, to: number, isWanted: (entry: RingEntry) => boolean): Batch {
