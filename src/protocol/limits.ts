@@ -73,7 +73,8 @@ export const MAX_CHAT_NAME_LENGTH = 32;
 /** What a search is for: characters, and words. */
 export const MAX_CHAT_SEARCH_LENGTH = 256;
 export const MAX_CHAT_SEARCH_WORDS = 16;
-/** The most that one search finds. */
+/** What one search finds, unless it is told, and at most. */
+export const DEFAULT_CHAT_FOUND = 50;
 export const MAX_CHAT_FOUND = 1000;
 /** Names that joining tells; rooms with more members do not tell who comes and goes. */
 export const MAX_CHAT_NAMES_TOLD = 100;

@@ -24,6 +24,7 @@ import {
   notDue,
   readName,
   readNonce,
+  readTime,
   requireChatText,
   type Say,
 } from './messages.ts';
@@ -253,7 +254,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
       case 'stored':
         this.#outbox.stored(readNonce(message), {
           id: readInteger(message, 'id', 1),
-          timeMs: readInteger(message, 'ms'),
+          timeMs: readTime(message, 'ms'),
         });
         return;
       case 'refused': {

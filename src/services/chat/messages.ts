@@ -200,7 +200,7 @@ function decodeMessage(entry: JsonObject): ChatMessage {
   const kind = readKind(entry, 'k');
   return {
     id: readInteger(entry, 'id', 1),
-    timeMs: readInteger(entry, 'ms'),
+    timeMs: readTime(entry, 'ms'),
     from: readShownName(entry, 'from'),
     device: decodeKey(readText(entry, 'device', KEY_LENGTH)),
     kind,
@@ -221,7 +221,7 @@ export function decodeMember(value: unknown): ChatMember {
   return {
     name: readName(member, 'name').name,
     device: decodeKey(readText(member, 'device', KEY_LENGTH)),
-    sinceMs: readInteger(member, 'since_ms'),
+    sinceMs: readTime(member, 'since_ms'),
     seen: readOptionalInteger(member, 'seen'),
   };
 }
@@ -236,7 +236,7 @@ export function decodeRoom(value: unknown): ChatRoomEntry {
     room: readRoom(entry),
     count: readInteger(entry, 'count'),
     lastId: readInteger(entry, 'last'),
-    lastMs: readInteger(entry, 'ms'),
+    lastMs: readTime(entry, 'ms'),
   };
 }
 
@@ -284,6 +284,11 @@ function readFile(message: JsonObject, kind: ChatMessageKind): ChatFile | undefi
   return { id, name, size: readInteger(file, 'size') };
 }
 
+/** Milliseconds since 1970, as far as dates go. */
+export function readTime(message: JsonObject, key: string): number {
+  return readInteger(message, key, 0, MAX_TIME_MS);
+}
+
 function readOptionalInteger(message: JsonObject, key: string): number | undefined {
   return hasField(message, key) ? readInteger(message, key) : undefined;
 }
@@ -313,3 +318,5 @@ const MAX_FILE_NAME_BYTES = 255;
 const FILE_NAME = /^(?!\.{1,2}$)[^/\0]+$/;
 /** An entry has at least 16 bytes, so no message of 64 KiB holds more. */
 const MAX_ENTRIES = 4096;
+/** The last moment that a `Date` can hold. */
+const MAX_TIME_MS = 8.64e15;

@@ -2,6 +2,7 @@ import { LineError } from '../../errors.ts';
 import type { Channel } from '../../line/channel.ts';
 import type { Route } from '../../line/route.ts';
 import { type JsonObject, readList } from '../../protocol/bytes/json.ts';
+import { DEFAULT_CHAT_FOUND } from '../../protocol/limits.ts';
 import type { ChatMember, ChatMessage, ChatRoomEntry, HistoryRange } from './message.ts';
 import { CHAT_KIND, decodeMember, decodeMessages, decodeRoom, encodeRange, messageType, notDue } from './messages.ts';
 
@@ -18,9 +19,9 @@ export async function* searchHistory(
   route: Pick<Route, 'open'>,
   room: string,
   words: string,
-  last: number | undefined,
+  last: number = DEFAULT_CHAT_FOUND,
 ): AsyncGenerator<ChatMessage> {
-  yield* readMessages(route, CHAT_KIND.search, { room, words, ...encodeRange({ last }) }, {});
+  yield* readMessages(route, CHAT_KIND.search, { room, words, ...encodeRange({ last }) }, { last });
 }
 
 /** The rooms of a server: those that somebody is in and those of which messages are kept, by name. */
@@ -37,10 +38,11 @@ async function* readMessages(
   route: Pick<Route, 'open'>,
   kind: string,
   request: JsonObject,
-  { after = 0, before = Number.MAX_SAFE_INTEGER }: HistoryRange,
+  { after = 0, before = Number.MAX_SAFE_INTEGER, last = Number.POSITIVE_INFINITY }: HistoryRange,
 ): AsyncGenerator<ChatMessage> {
   const channel = route.open(kind, request);
   let at = after;
+  let left = last;
   try {
     for (;;) {
       const message = await channel.readMessage();
@@ -48,8 +50,10 @@ async function* readMessages(
       if (type === 'done') return;
       if (type !== 'entries') throw notDue();
       for (const said of decodeMessages(message)) {
-        // Each once, in order, and nothing that was not asked for.
+        // Each once, in order, and nothing that was not asked for: whoever asks for the last ones may hold them all.
         if (said.id <= at || said.id >= before) throw new LineError('PROTOCOL', 'a message out of its order');
+        if (left === 0) throw new LineError('PROTOCOL', 'more messages than were asked for');
+        left -= 1;
         at = said.id;
         yield said;
       }

@@ -7,6 +7,7 @@ import { hasField, readInteger, readText } from '../../../protocol/bytes/json.ts
 import {
   CHAT_FLOOD_BURST,
   CHAT_FLOOD_PER_SECOND,
+  DEFAULT_CHAT_FOUND,
   MAX_CHAT_MEMBERS,
   MAX_CHAT_MEMBERS_PER_DEVICE,
   MAX_CHAT_MISSED_COUNT,
@@ -98,7 +99,7 @@ export class ChatServer implements House {
     const { request } = channel;
     const words = readText(request, 'words', MAX_CHAT_SEARCH_LENGTH);
     const room = hasField(request, 'room') ? readRoom(request) : undefined;
-    const last = hasField(request, 'last') ? readInteger(request, 'last') : DEFAULT_FOUND;
+    const last = hasField(request, 'last') ? readInteger(request, 'last') : DEFAULT_CHAT_FOUND;
     const view = { room, device: route.peer.key };
     const { clock } = this.#options;
     await this.#reading(channel, route, () => sendFound(channel, this.#history, view, { words, last, clock }));
@@ -360,7 +361,6 @@ function* take<Value>(values: Iterable<Value>, count: number): Generator<Value> 
   }
 }
 
-const DEFAULT_FOUND = 50;
 const TRIMMED_AT_ONCE = 100;
 const TRIM_PAUSE_MS = 20;
 const TRIM_EVERY_MS = 600_000;
