@@ -106,6 +106,8 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
     this.#attaching?.reset();
     before?.channel.reset();
     await before?.over;
+    // It may have been left meanwhile, and then nobody would end what is begun now.
+    if (this.#leaving !== undefined) throw new LineError('CLOSED', 'this room was left');
     const request = encodeJoin({ room: this.room, name: this.#name, after: this.#lastId });
     const channel = route.open(CHAT_KIND.join, request);
     this.#attaching = channel;
@@ -209,6 +211,7 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
     }
     // A server that has forgotten everything counts anew.
     this.#lastId = Math.min(this.#lastId ?? head, head);
+    this.#seen = Math.min(this.#seen, head);
     this.#name = chatName(joined.name);
     if (this.#detaching.isSettled) this.#detaching = new Ending();
     const attachment: Attachment = { channel, route, head, renaming: undefined, over: Promise.resolve() };

@@ -238,6 +238,33 @@ describe('a lost line', () => {
     expect(bert.texts).toEqual(['one', 'two', 'three']);
   });
 
+  it('is not followed by another one when the room is left meanwhile', async () => {
+    const scene = await open();
+    const anna = await scene.person('anna');
+    const bert = await scene.person('bert');
+    const { line } = await scene.dial(anna.staticKey);
+    const attaching = anna.room.attach(line);
+    await Promise.all([expect(attaching).rejects.toEqual(code('CLOSED')), anna.room.leave()]);
+    expect((await bert.room.who()).map(({ name }) => name)).toEqual(['bert']);
+  });
+
+  it('to a server that has forgotten everything has what is seen there seen anew', async () => {
+    const old = await open();
+    const anna = (await old.person('anna')).listen();
+    const bert = await old.person('bert');
+    for (const text of ['one', 'two']) await bert.room.send(text);
+    anna.room.seen(2);
+    await anna.cut();
+    const anew = await open();
+    const carl = await anew.person('carl');
+    await anna.return(anew);
+    const { id } = await carl.room.send('first');
+    anna.room.seen(id);
+    await anna.room.leave();
+    const again = makeRoom({ room: 'lobby', name: 'anna' });
+    expect((await again.attach((await anew.dial(anna.staticKey)).line)).seen).toBe(id);
+  });
+
   it('keeps what was not acknowledged until `leave`, which tells', async () => {
     const scene = await open();
     const anna = await scene.person('anna');
