@@ -187,6 +187,26 @@ describe('a chat among hostile members', () => {
     expect((await stored[3])!.id).toBe(5);
   });
 
+  it('shows what somebody said who was gone, and alone there, before it was stored', async () => {
+    const clock = new ManualClock();
+    const scene = await open({ clock, flood: { perSecond: 5, burst: 3 } });
+    const eve = await scene.person('eve');
+    for (const text of ['one', 'two']) await eve.room.send(text);
+    // Its turn has not come yet when the line goes.
+    eve.room.send('three').catch(() => {});
+    await eve.line.ping();
+    await eve.cut();
+    const anna = await scene.person('anna', { last: 0 });
+    while ((await anna.room.who()).length > 1);
+    anna.listen();
+    clock.advance(200);
+    while ((await scene.history.head()) < 3) await anna.line.ping();
+    await anna.room.send('four');
+    clock.advance(200);
+    await anna.until(({ texts }) => texts.includes('four'));
+    expect(anna.texts).toEqual(['three', 'four']);
+  });
+
   it('R-A11: bounds memberships and readings of a device', async () => {
     const scene = await open();
     const dialled = await scene.dial();

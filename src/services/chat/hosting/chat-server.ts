@@ -233,7 +233,8 @@ export class ChatServer implements House {
     this.#head = Math.max(this.#head, message.id);
     const entry = encodedEntry({ type: 'message', message });
     if (to === undefined) {
-      member.room.show(entry, message.id);
+      // Whoever said it may be gone, and the room with it; others may have opened it anew.
+      this.#rooms.get(member.room.name)?.show(entry, message.id);
       return;
     }
     const devices = [member.deviceText, encodeBase64url(to.device)];
