@@ -138,8 +138,9 @@ export class ChatScreen implements Talk {
       return;
     }
     this.#firstShown = messages[0]!.id;
-    const all = messages.flatMap(message => this.lines.found(message, this.room.name));
-    this.show(this.lines.mark(`${formatCount(messages.length)} earlier`), ...all, this.lines.mark('until here'));
+    this.show(this.lines.mark(`${formatCount(messages.length)} earlier`));
+    for (const message of messages) this.show(...this.lines.found(message, this.room.name));
+    this.show(this.lines.mark('until here'));
   }
 
   async change(room: string): Promise<JoinedRoom> {

@@ -21,7 +21,7 @@ export interface Talk {
   readonly transfers: RoomTransfers;
   /** Those who are known to be in the room or have spoken there. */
   readonly names: Iterable<string>;
-  /** Shows escaped lines. */
+  /** Shows escaped lines, no more at once than one message has. */
   show(...lines: readonly string[]): void;
   /** Shows up to `count` messages from before those that are shown. */
   showEarlier(count: number): Promise<void>;
@@ -74,8 +74,9 @@ function requireOne(rest: string, usage: string): string {
 
 async function who(talk: Talk): Promise<void> {
   const members = [...(await talk.room.who())].sort((one, other) => one.name.localeCompare(other.name));
-  const width = Math.max(0, ...members.map(({ name }) => displayWidth(name)));
-  const shown = members.map(({ name, sinceMs, seen }) => {
+  const listed = members.slice(0, MAX_LISTED);
+  const width = Math.max(0, ...listed.map(({ name }) => displayWidth(name)));
+  const shown = listed.map(({ name, sinceMs, seen }) => {
     const at = seen === undefined ? undefined : talk.timeOf(seen);
     const hasSeen =
       seen !== undefined && seen >= talk.lastShown
@@ -86,15 +87,22 @@ async function who(talk: Talk): Promise<void> {
     return `${talk.lines.name(name)}${' '.repeat(width - displayWidth(name))}  here since ${formatLocalTime(sinceMs)}, ${hasSeen}`;
   });
   talk.show(talk.lines.mark(`${formatCount(members.length)} in ${escapeText(talk.room.room)}`), ...shown);
+  showRest(talk, members.length - shown.length);
 }
 
 async function rooms(talk: Talk): Promise<void> {
   const found = await listRooms(talk.line);
-  const shown = found.map(({ room, count, lastMs }) => {
+  const shown = found.slice(0, MAX_LISTED).map(({ room, count, lastMs }) => {
     const last = lastMs === 0 ? 'no messages' : `last message ${formatLocalTime(lastMs)}`;
     return `${escapeText(room)}  ${formatCount(count)} there, ${last}`;
   });
   talk.show(talk.lines.mark(`${formatCount(found.length)} ${found.length === 1 ? 'room' : 'rooms'}`), ...shown);
+  showRest(talk, found.length - shown.length);
+}
+
+/** Of what anybody can make thousands of, the first ones are shown. */
+function showRest(talk: Talk, count: number): void {
+  if (count > 0) talk.show(talk.lines.mark(`${formatCount(count)} more`));
 }
 
 async function search(talk: Talk, words: string): Promise<void> {
@@ -102,10 +110,8 @@ async function search(talk: Talk, words: string): Promise<void> {
   const found: ChatMessage[] = [];
   for await (const message of talk.room.search(words)) found.push(message);
   const count = found.length === 0 ? 'nothing' : formatCount(found.length);
-  talk.show(
-    talk.lines.mark(`${count} found for ${escapeText(words)}`),
-    ...found.flatMap(message => talk.lines.found(message, talk.room.name)),
-  );
+  talk.show(talk.lines.mark(`${count} found for ${escapeText(words)}`));
+  for (const message of found) talk.show(...talk.lines.found(message, talk.room.name));
 }
 
 async function sendPrivately(talk: Talk, rest: string): Promise<void> {
@@ -143,6 +149,7 @@ function help(talk: Talk): void {
 
 const DEFAULT_EARLIER = 50;
 const MAX_EARLIER = 1000;
+const MAX_LISTED = 1000;
 
 /** In the order of `/help`. */
 export const SLASH_COMMANDS: readonly SlashCommand[] = [
