@@ -11,7 +11,7 @@ import type { CommandContext } from '../../context.ts';
 import { EXIT } from '../../exit-status.ts';
 import { explainError } from '../../failure.ts';
 import { escapeJson, escapeProse, escapeText } from '../../terminal/escape.ts';
-import { formatSize, formatTimestamp } from '../../terminal/format.ts';
+import { formatCount, formatSize, formatTimestamp } from '../../terminal/format.ts';
 import { MAX_TRIES } from '../files/transfer/redial.ts';
 import { inputLines } from './input-lines.ts';
 import { isOwnPresence, type Membership } from './membership.ts';
@@ -146,15 +146,27 @@ export class ChatLines {
   async #showAll(room: ChatRoom): Promise<void> {
     for await (const event of room) {
       if (event.type === 'message') await this.#show(event.message, event.isOld);
+      else if (event.type === 'missed') await this.#tellMissed(event);
       else if (!isOwnPresence(event, room)) await this.#tellStatus(statusOf(event));
     }
+  }
+
+  /** History could not be read, so what came in between is not waited for either. */
+  async #tellMissed(event: Extract<ChatEvent, { type: 'missed' }>): Promise<void> {
+    if (this.#context.options.json) await this.#tellStatus(statusOf(event));
+    else this.#context.note(`${formatCount(event.count)} messages were passed over`);
+    this.#noteShown(event.before - 1);
   }
 
   async #show(message: ChatMessage, isOld: boolean): Promise<void> {
     if (this.#context.options.json) await this.#context.printJson(messageJson(message, isOld));
     else await this.#context.print(messageLine(message));
-    this.#shownId = Math.max(this.#shownId, message.id);
+    this.#noteShown(message.id);
     this.#membership.room.seen(message.id);
+  }
+
+  #noteShown(id: number): void {
+    this.#shownId = Math.max(this.#shownId, id);
     this.#whenShown?.();
   }
 

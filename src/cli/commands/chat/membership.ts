@@ -39,6 +39,8 @@ export class Membership {
   readonly #stop = new AbortController();
   #connected: ConnectedLine | undefined;
   #room: ChatRoom | undefined;
+  /** The last change of rooms. */
+  #changing: Promise<unknown> = Promise.resolve();
   /** How often a room was joined, and who waits for the next time. */
   #joinings = 0;
   readonly #awaitingJoin: (() => void)[] = [];
@@ -83,12 +85,11 @@ export class Membership {
     return this.#join(chat);
   }
 
-  /** Goes to another room over the same line; if that fails one stays where one is. */
-  async change(room: string): Promise<JoinedRoom> {
-    const before = this.room;
-    const joined = await this.#join(makeChatRoom({ room, name: before.name, last: 0 }));
-    await before.leave();
-    return joined;
+  /** Goes to another room over the same line; if that fails one stays where one is. One at a time: each leaves the one before. */
+  change(room: string): Promise<JoinedRoom> {
+    const changing = this.#changing.then(() => this.#change(room));
+    this.#changing = changing.catch(() => {});
+    return changing;
   }
 
   /** The `last` messages of `room` from before it was joined, over as many lines as it takes while `keep` finds them. */
@@ -131,6 +132,13 @@ export class Membership {
   giveUp(): void {
     this.#stop.abort();
     this.#hangUp();
+  }
+
+  async #change(room: string): Promise<JoinedRoom> {
+    const before = this.room;
+    const joined = await this.#join(makeChatRoom({ room, name: before.name, last: 0 }));
+    await before.leave();
+    return joined;
   }
 
   async #return(error: LineError, events: MembershipEvents): Promise<void> {

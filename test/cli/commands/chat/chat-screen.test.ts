@@ -247,6 +247,20 @@ describe('postern chat in a terminal', () => {
     expect(terminal.screen()).not.toContain('not heard here');
   });
 
+  it('is in one room at a time, however fast one goes from one to the next', async () => {
+    const scene = await ChatScene.start();
+    const bob = await scene.join('bob', 'attic');
+    const terminal = await scene.talk('ann');
+    terminal.type('/join attic\r/join cellar\r');
+    await terminal.until(/^cellar>$/m);
+    const events: string[] = [];
+    for await (const event of bob) {
+      if (event.type === 'came' || event.type === 'left') events.push(`${event.type} ${event.name}`);
+      if (event.type === 'left') break;
+    }
+    expect(events).toEqual(['came ann', 'left ann']);
+  });
+
   it('shows earlier messages, page by page', async () => {
     const scene = await ChatScene.start();
     const bob = await scene.join('bob');
