@@ -3,6 +3,7 @@ import { CHAT_FILE_OVERHEAD_BYTES, MAX_CHAT_FILES } from '../../protocol/limits.
 
 /** A file of a room, or what has come of one. */
 interface LedgerFile {
+  readonly id: string;
   /** Unknown as long as only partials were found, whose names may be shortened. */
   name: string | undefined;
   /** Of the whole file; `undefined` before. */
@@ -20,6 +21,7 @@ interface LedgerFile {
  */
 export class FileLedger {
   readonly #maxBytes: number;
+  /** By their ids in lower case: on a disk that takes upper and lower case for the same, these are one folder. */
   readonly #files = new Map<string, LedgerFile>();
   #usedBytes = 0;
 
@@ -37,7 +39,7 @@ export class FileLedger {
     id: string,
     found: { readonly name: string | undefined; readonly bytes: number; readonly changedMs: number },
   ): void {
-    const file = this.#files.get(id) ?? this.#open(id, found.changedMs);
+    const file = this.#find(id) ?? this.#open(id, found.changedMs);
     if (found.name === undefined) file.partialBytes += found.bytes;
     else {
       file.name = found.name;
@@ -48,8 +50,8 @@ export class FileLedger {
 
   /** The size of the file if it is whole and has this name. */
   sizeOf(id: string, name: string): number | undefined {
-    const file = this.#files.get(id);
-    return file === undefined || file.isLeaving || file.name !== name ? undefined : file.size;
+    const file = this.#find(id);
+    return file === undefined || file.id !== id || file.isLeaving || file.name !== name ? undefined : file.size;
   }
 
   /**
@@ -57,32 +59,32 @@ export class FileLedger {
    * there is no room for it, before anything is written.
    */
   begin(id: string, name: string, size: number, nowMs: number): Writing {
-    const known = this.#files.get(id);
-    if (known !== undefined && (known.isLeaving || known.size !== undefined || (known.name ?? name) !== name)) {
-      throw new LineError('EXISTS', 'this place has its file');
-    }
+    const known = this.#find(id);
+    const isFree = known === undefined || (known.id === id && !known.isLeaving && known.size === undefined);
+    if (!isFree || (known?.name ?? name) !== name) throw new LineError('EXISTS', 'this place has its file');
     const added = known === undefined ? CHAT_FILE_OVERHEAD_BYTES : 0;
     if (added + size - (known?.partialBytes ?? 0) > this.#freeBytes) throw noSpace();
     if (known === undefined && this.#files.size >= MAX_CHAT_FILES) throw noSpace();
     const file = known ?? this.#open(id, nowMs);
     file.name = name;
     file.writers += 1;
-    return this.#writing(id, file);
+    return this.#writing(file);
   }
 
   /** Ids of files that nobody has written since, and nobody writes. */
   idsUnchangedSince(ms: number): readonly string[] {
-    return [...this.#files].filter(([, file]) => file.writers === 0 && file.changedMs <= ms).map(([id]) => id);
+    const files = [...this.#files.values()].filter(({ writers, changedMs }) => writers === 0 && changedMs <= ms);
+    return files.map(({ id }) => id);
   }
 
   /** From now on nobody finds the file; gives what says that it is gone, or that it stays. `undefined` if it is in use. */
   leave(id: string): ((isGone: boolean) => void) | undefined {
-    const file = this.#files.get(id);
-    if (file === undefined || file.isLeaving || file.writers > 0) return undefined;
+    const file = this.#find(id);
+    if (file === undefined || file.id !== id || file.isLeaving || file.writers > 0) return undefined;
     file.isLeaving = true;
     return isGone => {
       file.isLeaving = false;
-      if (isGone) this.#close(id, file);
+      if (isGone) this.#close(file);
     };
   }
 
@@ -90,19 +92,23 @@ export class FileLedger {
     return this.#maxBytes - this.#usedBytes;
   }
 
+  #find(id: string): LedgerFile | undefined {
+    return this.#files.get(id.toLowerCase());
+  }
+
   #open(id: string, changedMs: number): LedgerFile {
-    const file = { name: undefined, size: undefined, partialBytes: 0, writers: 0, changedMs, isLeaving: false };
-    this.#files.set(id, file);
+    const file = { id, name: undefined, size: undefined, partialBytes: 0, writers: 0, changedMs, isLeaving: false };
+    this.#files.set(id.toLowerCase(), file);
     this.#usedBytes += CHAT_FILE_OVERHEAD_BYTES;
     return file;
   }
 
-  #close(id: string, file: LedgerFile): void {
-    this.#files.delete(id);
+  #close(file: LedgerFile): void {
+    this.#files.delete(file.id.toLowerCase());
     this.#usedBytes -= CHAT_FILE_OVERHEAD_BYTES + file.partialBytes + (file.size ?? 0);
   }
 
-  #writing(id: string, file: LedgerFile): Writing {
+  #writing(file: LedgerFile): Writing {
     let heldBytes = 0;
     return {
       adopt: bytes => {
@@ -126,7 +132,7 @@ export class FileLedger {
         if (outcome === 'whole') file.size = bytes;
         else file.partialBytes += bytes;
         const isEmpty = file.writers === 0 && file.size === undefined && file.partialBytes === 0;
-        if (isEmpty) this.#close(id, file);
+        if (isEmpty) this.#close(file);
         return isEmpty;
       },
     };

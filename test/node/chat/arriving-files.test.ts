@@ -72,6 +72,18 @@ describe('R-A12 what arrives', () => {
     expect(ledger.usedBytes).toBe(CHAT_FILE_OVERHEAD_BYTES + 100);
   });
 
+  test('does not come under an id that some disks take for that of another file', async () => {
+    const file = await arriving.create(`${ID}/f`);
+    const taken = expect.objectContaining({ code: 'EXISTS' });
+    await expect(arriving.create(`${ID.toLowerCase()}/g`)).rejects.toEqual(taken);
+    await file.commit(attributes);
+    await expect(arriving.create(`${ID.toLowerCase()}/f`)).rejects.toEqual(taken);
+    // Else this would remove the folder of both.
+    expect(ledger.leave(ID.toLowerCase())).toBeUndefined();
+    expect(ledger.sizeOf(ID.toLowerCase(), 'f')).toBeUndefined();
+    expect(ledger.sizeOf(ID, 'f')).toBe(0);
+  });
+
   test('has the name of its first writer: another one is EXISTS, while it is half there too', async () => {
     const half = await arriving.create(`${ID}/f`);
     await half.write(new Uint8Array(100), 0);
