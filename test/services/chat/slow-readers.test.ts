@@ -1,9 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
 import { CHAT_EVENT_QUEUE, CHAT_RING_BYTES } from '../../../src/protocol/limits.ts';
+import type { HistoryView, IdRange } from '../../../src/services/chat/history.ts';
+import { MemoryHistory } from '../../../src/services/chat/memory-history.ts';
+import type { ChatMessage } from '../../../src/services/chat/message.ts';
 import { CHAT_KIND, decodeEntries } from '../../../src/services/chat/messages.ts';
 import { readHistory } from '../../../src/services/chat/reading.ts';
-import { ChatScene } from './scene.ts';
+import { ChatScene, type SceneOptions } from './scene.ts';
 
 const scenes: ChatScene[] = [];
 
@@ -11,13 +14,44 @@ afterEach(async () => {
   await Promise.all(scenes.splice(0).map(scene => scene.end()));
 });
 
-async function open(): Promise<ChatScene> {
-  const scene = await ChatScene.open();
+async function open(options: SceneOptions = {}): Promise<ChatScene> {
+  const scene = await ChatScene.open(options);
   scenes.push(scene);
   return scene;
 }
 
+/** Notes behind which ids, and how many messages at most, were read. */
+class ReadHistory extends MemoryHistory {
+  readonly reads: { readonly after: number; readonly limit: number }[] = [];
+
+  override read(view: HistoryView, range: IdRange, limit: number): Promise<readonly ChatMessage[]> {
+    this.reads.push({ after: range.after, limit });
+    return super.read(view, range, limit);
+  }
+}
+
 describe('members that do not read', () => {
+  it('R-A12: hold no more of history than fits into one message, however long the messages are', async () => {
+    const history = new ReadHistory();
+    const scene = await open({ history });
+    const anna = await scene.person('anna', { last: 0 });
+    for (let n = 1; n <= 40; n += 1) await anna.room.send('x'.repeat(8000));
+    await anna.room.send('short');
+    const ids: number[] = [];
+    for await (const { id } of anna.room.history()) ids.push(id);
+    expect(ids).toEqual(Array.from({ length: 41 }, (_, n) => n + 1));
+    // Eight fit, and what did not was let go.
+    expect(history.reads.slice(0, 3)).toEqual([
+      { after: 0, limit: 64 },
+      { after: 8, limit: 16 },
+      { after: 16, limit: 16 },
+    ]);
+    const found: number[] = [];
+    for (let n = 1; n <= 20; n += 1) await anna.room.send(`word ${'y'.repeat(8000)}`);
+    for await (const { id } of anna.room.search('word')) found.push(id);
+    expect(found).toEqual(Array.from({ length: 20 }, (_, n) => n + 42));
+  });
+
   it('R-A12: are left behind by what the ring has no room for, hear of it, and find it in history', async () => {
     const scene = await open();
     const anna = await scene.person('anna');

@@ -7,7 +7,7 @@ import type { ChatMessage, HistoryRange } from '../message.ts';
 import { searchPhrases } from '../words.ts';
 import { encodedEntry, packEntries, roomInBatch } from './batch.ts';
 
-/** `chat.history`: a page is read when the one before has left, so whoever reads slowly has little waiting for it. */
+/** `chat.history`: each message to the reader is put together when the one before has left, so little waits for a slow one. */
 export async function sendHistory(
   channel: Channel,
   history: ChatHistory,
@@ -18,11 +18,12 @@ export async function sendHistory(
   const ids = { after, before };
   let at = after;
   if (last !== undefined) at = await history.beginningOfLast(view, ids, Math.min(last, MAX_CHAT_LAST));
-  for (;;) {
-    const page = await history.read(view, { after: at, before }, PAGE_MESSAGES);
-    await sendMessages(channel, page);
-    if (page.length < PAGE_MESSAGES) break;
-    at = page.at(-1)!.id;
+  for (let limit = PAGE_MESSAGES; ; ) {
+    const batch = firstBatch(await history.read(view, { after: at, before }, limit));
+    if (batch.bytes !== undefined) await channel.sendShared(batch.bytes);
+    if (batch.isAll && batch.count < limit) break;
+    at = batch.lastId;
+    limit = Math.min(PAGE_MESSAGES, 2 * batch.count);
   }
   await channel.send({ t: 'done' });
 }
@@ -49,8 +50,11 @@ export async function sendFound(
     await new Promise<void>(resolve => clock.soon(resolve));
   }
   found.reverse();
-  for (let at = 0; at < found.length; at += PAGE_MESSAGES) {
-    await sendMessages(channel, await history.readFound(found.slice(at, at + PAGE_MESSAGES)));
+  for (let at = 0; at < found.length; ) {
+    const page = found.slice(at, at + PAGE_MESSAGES);
+    const batch = firstBatch(await history.readFound(page));
+    if (batch.bytes !== undefined) await channel.sendShared(batch.bytes);
+    at += batch.isAll ? page.length : page.indexOf(batch.lastId) + 1;
   }
   await channel.send({ t: 'done' });
 }
@@ -62,20 +66,26 @@ export async function sendList(channel: Channel, t: string, list: readonly JsonO
   }
 }
 
-async function sendMessages(channel: Channel, messages: readonly ChatMessage[]): Promise<void> {
-  let batch: Uint8Array[] = [];
+/** As many of the messages as fit into one message `entries`, put together. The others are forgotten, and read again. */
+function firstBatch(messages: readonly ChatMessage[]): FirstBatch {
+  const batch: Uint8Array[] = [];
   let usedBytes = 0;
   for (const message of messages) {
     const entry = encodedEntry({ type: 'message', message });
-    if (entry.length > roomInBatch(usedBytes)) {
-      await channel.sendShared(packEntries(batch));
-      batch = [];
-      usedBytes = 0;
-    }
+    if (entry.length > roomInBatch(usedBytes) && batch.length > 0) break;
     batch.push(entry);
     usedBytes += entry.length + 1;
   }
-  if (batch.length > 0) await channel.sendShared(packEntries(batch));
+  const count = batch.length;
+  const bytes = count === 0 ? undefined : packEntries(batch);
+  return { bytes, count, lastId: messages[count - 1]?.id ?? 0, isAll: count === messages.length };
+}
+
+interface FirstBatch {
+  readonly bytes: Uint8Array | undefined;
+  readonly count: number;
+  readonly lastId: number;
+  readonly isAll: boolean;
 }
 
 const PAGE_MESSAGES = 64;
