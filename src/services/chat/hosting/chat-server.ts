@@ -29,6 +29,7 @@ import { LISTED_AT_ONCE, sendFound, sendHistory, sendList } from './reading.ts';
 import { RingBudget } from './ring-budget.ts';
 import { Room } from './room.ts';
 import { SeenNotes } from './seen-notes.ts';
+import { Turns } from './turns.ts';
 
 /** All rooms of one server over one history. */
 export class ChatServer implements House {
@@ -55,6 +56,7 @@ export class ChatServer implements House {
   /** By the keys of names, how many members are here, or about to be, under each. */
   readonly #namesInUse = new Map<string, number>();
   readonly #seen: SeenNotes;
+  readonly #searches: Turns;
   #head: number;
   #trimTimer: Timer | undefined;
   #isClosed = false;
@@ -69,6 +71,7 @@ export class ChatServer implements House {
       options.flood ?? { perSecond: CHAT_FLOOD_PER_SECOND, burst: CHAT_FLOOD_BURST },
     );
     this.#seen = new SeenNotes(history, options.clock);
+    this.#searches = new Turns(options.clock);
   }
 
   /** Takes over the history: `close` closes it. */
@@ -101,8 +104,8 @@ export class ChatServer implements House {
     const room = hasField(request, 'room') ? readRoom(request) : undefined;
     const last = hasField(request, 'last') ? readInteger(request, 'last') : DEFAULT_CHAT_FOUND;
     const view = { room, device: route.peer.key };
-    const { clock } = this.#options;
-    await this.#reading(channel, route, () => sendFound(channel, this.#history, view, { words, last, clock }));
+    const turns = this.#searches;
+    await this.#reading(channel, route, () => sendFound(channel, this.#history, view, { words, last, turns }));
   }
 
   /** `chat.rooms` */

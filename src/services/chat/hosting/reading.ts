@@ -1,11 +1,11 @@
 import type { Channel } from '../../../line/channel.ts';
-import type { Clock } from '../../../line/clock.ts';
 import type { JsonObject } from '../../../protocol/bytes/json.ts';
 import { MAX_CHAT_FOUND, MAX_CHAT_LAST } from '../../../protocol/limits.ts';
 import type { ChatHistory, HistoryView, SearchView } from '../history.ts';
 import type { ChatMessage, HistoryRange } from '../message.ts';
 import { searchPhrases } from '../words.ts';
 import { encodedEntry, packEntries, roomInBatch } from './batch.ts';
+import type { Turns } from './turns.ts';
 
 /** `chat.history`: each message to the reader is put together when the one before has left, so little waits for a slow one. */
 export async function sendHistory(
@@ -28,12 +28,12 @@ export async function sendHistory(
   await channel.send({ t: 'done' });
 }
 
-/** `chat.search`: in small steps, others go between them. */
+/** `chat.search`: in small steps, of all searches one after the other, and others go between them. */
 export async function sendFound(
   channel: Channel,
   history: ChatHistory,
   view: SearchView,
-  { words, last, clock }: { readonly words: string; readonly last: number; readonly clock: Clock },
+  { words, last, turns }: { readonly words: string; readonly last: number; readonly turns: Turns },
 ): Promise<void> {
   const phrases = searchPhrases(words);
   const wanted = Math.min(last, MAX_CHAT_FOUND);
@@ -44,10 +44,10 @@ export async function sendFound(
   const found: number[] = [];
   let before: number | undefined = phrases.length === 0 ? undefined : Number.MAX_SAFE_INTEGER;
   for (let step = 0; before !== undefined && found.length < wanted && step < MAX_STEPS && !over.is; step += 1) {
+    await turns.next();
     const { ids, before: next } = await history.find(view, phrases, before, wanted - found.length);
     found.push(...ids);
     before = next;
-    await new Promise<void>(resolve => clock.soon(resolve));
   }
   found.reverse();
   for (let at = 0; at < found.length; ) {
