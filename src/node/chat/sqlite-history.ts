@@ -208,19 +208,24 @@ export class SqliteHistory implements ChatHistory {
 
   #makeRoomForName(device: Uint8Array, isInUse: (key: string) => boolean): void {
     if (numberOf(this.#sql.countOwnNames.get({ device }), 'count')! >= MAX_CHAT_NAMES_PER_DEVICE) {
-      this.#letGo(this.#sql.ownNames.all({ device }), isInUse);
+      this.#letGo(limit => this.#sql.ownNames.all({ device, limit }), isInUse);
     }
     if (numberOf(this.#sql.countNames.get(), 'count')! >= MAX_CHAT_NAMES) {
-      this.#letGo(this.#sql.names.all(), isInUse);
+      this.#letGo(limit => this.#sql.names.all({ limit }), isInUse);
     }
   }
 
-  /** The first name that nobody is here under. */
-  #letGo(rows: readonly unknown[], isInUse: (key: string) => boolean): void {
-    const free = (rows as { readonly key: string }[]).find(({ key }) => !isInUse(key));
-    if (free === undefined) throw tooManyNames();
-    this.#sql.forgetName.run({ key: free.key });
-    this.#sql.forgetSeen.run({ key: free.key });
+  /** The first name that nobody is here under; that is mostly one of the very first. */
+  #letGo(first: (limit: number) => readonly unknown[], isInUse: (key: string) => boolean): void {
+    for (let limit = NAMES_AT_ONCE; ; limit *= 8) {
+      const rows = first(limit) as readonly { readonly key: string }[];
+      const free = rows.find(({ key }) => !isInUse(key));
+      if (free === undefined && rows.length < limit) throw tooManyNames();
+      if (free === undefined) continue;
+      this.#sql.forgetName.run({ key: free.key });
+      this.#sql.forgetSeen.run({ key: free.key });
+      return;
+    }
   }
 
   #olderThan(limitMs: number, limit: number): readonly GoneRow[] {
@@ -231,7 +236,7 @@ export class SqliteHistory implements ChatHistory {
 
   #beyond(count: number, limit: number): readonly GoneRow[] {
     const gone: GoneRow[] = [];
-    for (const { room, excess } of this.#sql.fullRooms.all({ count }) as { room: string; excess: number }[]) {
+    for (const { room, excess } of this.#sql.fullRooms.all({ count, limit }) as { room: string; excess: number }[]) {
       const left = Math.min(excess, limit - gone.length);
       if (left === 0) break;
       gone.push(...(this.#sql.oldestOf.all({ room, limit: left }) as GoneRow[]));
@@ -333,9 +338,9 @@ const STATEMENTS = {
     VALUES ($key, $name, $device, (SELECT coalesce(max(used), 0) + 1 FROM names))
     ON CONFLICT (key) DO UPDATE SET name = excluded.name, used = excluded.used`,
   countOwnNames: 'SELECT count(*) AS count FROM names WHERE device = $device',
-  ownNames: 'SELECT key FROM names WHERE device = $device ORDER BY used',
+  ownNames: 'SELECT key FROM names WHERE device = $device ORDER BY used LIMIT $limit',
   countNames: 'SELECT count(*) AS count FROM names',
-  names: 'SELECT key FROM names ORDER BY used',
+  names: 'SELECT key FROM names ORDER BY used LIMIT $limit',
   forgetName: 'DELETE FROM names WHERE key = $key',
   forgetSeen: 'DELETE FROM seen WHERE name_key = $key',
   seen: 'SELECT id FROM seen WHERE name_key = $nameKey AND room = $room',
@@ -344,7 +349,7 @@ const STATEMENTS = {
   trimSeen: `DELETE FROM seen WHERE name_key = $nameKey AND room IN
     (SELECT room FROM seen WHERE name_key = $nameKey ORDER BY id DESC LIMIT -1 OFFSET $kept)`,
   oldest: 'SELECT id, room, ms FROM messages ORDER BY id LIMIT $limit',
-  fullRooms: 'SELECT room, count - $count AS excess FROM rooms WHERE count > $count',
+  fullRooms: 'SELECT room, count - $count AS excess FROM rooms WHERE count > $count LIMIT $limit',
   oldestOf: 'SELECT id, room FROM messages WHERE room = $room ORDER BY id LIMIT $limit',
   removeMessage: 'DELETE FROM messages WHERE id = $id',
   removeWords: 'DELETE FROM words WHERE rowid = $id',
@@ -401,5 +406,6 @@ function numberOf(row: unknown, column: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+const NAMES_AT_ONCE = 64;
 /** Messages that one step of a search looks for in the index. */
 const IDS_AT_ONCE = 2000;

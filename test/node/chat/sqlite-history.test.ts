@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../../src/node/chat/open-database.ts';
 import { SqliteHistory } from '../../../src/node/chat/sqlite-history.ts';
+import { MAX_CHAT_NAMES } from '../../../src/protocol/limits.ts';
 import { chatHistoryContract } from '../../contracts/chat-history.ts';
 import { code } from '../../services/files/served.ts';
 
@@ -76,6 +77,23 @@ describe('a history in SQLite', () => {
     expect(await history.read({ room: 'a', device }, all, 9)).toEqual([]);
     await history.append([message('one')], 1);
     expect(await history.count({ room: 'a', device }, all, 9)).toBe(1);
+    await history.close();
+  });
+
+  it('lets go of the name unused longest of all where there are too many, unless somebody is here under it', async () => {
+    const path = await emptyFile();
+    await (await SqliteHistory.open(path)).close();
+    const database = await openDatabase(path);
+    database.exec(`WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ${MAX_CHAT_NAMES})
+      INSERT INTO names (key, name, device, used) SELECT 'n' || n, 'N' || n, randomblob(32), n FROM n`);
+    database.close();
+    const history = await SqliteHistory.open(path);
+    const isInUse = (key: string) => Number(key.slice(1)) <= 1000;
+    await history.claimName({ name: 'Anna', key: 'anna' }, device, isInUse);
+    expect(await history.ownerOf('n1000')).toBeDefined();
+    expect(await history.ownerOf('n1001')).toBeUndefined();
+    expect(await history.ownerOf('n1002')).toBeDefined();
+    await expect(history.claimName({ name: 'x', key: 'x' }, device, () => true)).rejects.toEqual(code('TOO_MANY'));
     await history.close();
   });
 
