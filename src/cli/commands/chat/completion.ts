@@ -2,7 +2,7 @@
 export interface Completion {
   /** The word as far as it is certain; followed by what belongs behind it if it is whole. */
   readonly word: string;
-  /** What it could be, if that is several things and nothing could be added. */
+  /** The first of what it could be, if that is several things and nothing could be added. */
   readonly choices: readonly string[];
 }
 
@@ -19,9 +19,12 @@ export function completeWord(word: string, candidates: Iterable<string>, behind:
     while (fold(characters.slice(0, certain).join('')) !== fold(letters.slice(0, certain).join(''))) certain -= 1;
   }
   const prefix = characters.slice(0, certain).join('');
-  return prefix.length > word.length ? { word: prefix, choices: [] } : { word, choices: fitting };
+  return prefix.length > word.length ? { word: prefix, choices: [] } : { word, choices: fitting.slice(0, MAX_CHOICES) };
 }
 
 function fold(text: string): string {
   return text.normalize('NFKC').toLowerCase();
 }
+
+/** Anybody can open rooms by the thousand. */
+const MAX_CHOICES = 100;

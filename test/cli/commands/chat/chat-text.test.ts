@@ -112,6 +112,11 @@ describe('what is typed', () => {
   ])('%j of %j is completed to %j', (word, names, expected) => {
     expect(completeWord(word, names, ': ')).toEqual(expected);
   });
+
+  it('R-A12: of very many things that it could be, the first are told', () => {
+    const rooms = Array.from({ length: 5000 }, (_, n) => `room${10_000 + n}x`);
+    expect(completeWord('room1', rooms, ' ')).toMatchObject({ word: 'room1', choices: { length: 100 } });
+  });
 });
 
 describe('the name of the login', () => {
