@@ -334,6 +334,19 @@ describe('datagrams of a line', () => {
     expect(await answeredOf(1000)).toBe(201);
   });
 
+  it('R-T1: are answered no more often to a session that opens them again and again', async () => {
+    let answered = 0;
+    const { connected, network, clock, sent } = await scene({ onAnswer: () => (answered += 1) });
+    for (let opened = 1; opened <= 8; opened += 1) {
+      const asker = connected.datagrams!.open(network.socket());
+      for (let left = 60; left > 0; left -= 1) asker.ask({}).catch(() => {});
+      do await new Promise(resolve => setImmediate(resolve));
+      while (sent.there.length < 60 * opened);
+    }
+    expect(clock.now()).toBe(0);
+    expect(answered).toBe(50);
+  });
+
   it('say what the other side does not offer, and what does not fit', async () => {
     const service: Service = {
       name: 'test',

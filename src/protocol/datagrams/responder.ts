@@ -1,13 +1,8 @@
 import { LineError } from '../../errors.ts';
-import { Bucket } from '../admission/bucket.ts';
+import type { Bucket } from '../admission/bucket.ts';
 import { RecencyTable } from '../admission/recency-table.ts';
 import type { JsonObject } from '../bytes/json.ts';
-import {
-  DATAGRAM_IDLE_MS,
-  DATAGRAM_LIFE_MS,
-  DATAGRAM_REQUESTS_PER_SECOND,
-  MAX_DATAGRAM_CONNECTIONS,
-} from '../limits.ts';
+import { DATAGRAM_IDLE_MS, DATAGRAM_LIFE_MS, MAX_DATAGRAM_CONNECTIONS } from '../limits.ts';
 import type { DatagramConnection } from './connection.ts';
 import { type DatagramMessage, KIND, type PacketHeader, readPacketHeader } from './packet.ts';
 
@@ -17,11 +12,6 @@ import { type DatagramMessage, KIND, type PacketHeader, readPacketHeader } from 
  */
 export class DatagramResponder {
   readonly #connections = new RecencyTable<Served>(MAX_DATAGRAM_CONNECTIONS);
-  readonly #perSecond: number;
-
-  constructor(requestsPerSecond: number = DATAGRAM_REQUESTS_PER_SECOND) {
-    this.#perSecond = requestsPerSecond;
-  }
 
   get connectionCount(): number {
     return this.#connections.size;
@@ -31,9 +21,11 @@ export class DatagramResponder {
     return this.#connections.get(keyOf(id)) !== undefined;
   }
 
-  /** From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. */
-  add(id: Uint8Array, connection: DatagramConnection, nowMs: number): void {
-    const rate = new Bucket(this.#perSecond, this.#perSecond);
+  /**
+   * From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. `rate`
+   * says how often it is answered, and is that of its session: whoever opens another one begins with what is left of it.
+   */
+  add(id: Uint8Array, connection: DatagramConnection, rate: Bucket, nowMs: number): void {
     this.#connections.set(keyOf(id), { connection, rate, bornMs: nowMs, heardMs: nowMs });
   }
 
