@@ -18,7 +18,7 @@ export class DatagramResponder {
   }
 
   has(id: Uint8Array): boolean {
-    return this.#connections.get(keyOf(id)) !== undefined;
+    return this.#connections.peek(keyOf(id)) !== undefined;
   }
 
   /**
@@ -40,19 +40,21 @@ export class DatagramResponder {
   receive(packet: Uint8Array, nowMs: number, answer: (request: JsonObject) => JsonObject): Uint8Array | undefined {
     const header = readPacketHeader(packet);
     if (header === undefined) return undefined;
-    const served = this.#find(header.id, nowMs);
+    const key = keyOf(header.id);
+    const served = this.#find(key, nowMs);
     if (served === undefined) return undefined;
     const message = openRequest(served.connection, header, packet);
     if (message === undefined) return undefined;
     served.heardMs = nowMs;
+    // Only now: what is forged does not keep a connection.
+    this.#connections.set(key, served);
     if (served.rate.waitMs(nowMs) > 0 || served.connection.isUsedUp) return undefined;
     served.rate.take();
     return ifShorter(served.connection.seal(respond(message, answer)), packet);
   }
 
-  #find(id: Uint8Array, nowMs: number): Served | undefined {
-    const key = keyOf(id);
-    const served = this.#connections.get(key);
+  #find(key: string, nowMs: number): Served | undefined {
+    const served = this.#connections.peek(key);
     if (served === undefined) return undefined;
     if (nowMs - served.heardMs < DATAGRAM_IDLE_MS && nowMs - served.bornMs < DATAGRAM_LIFE_MS) return served;
     this.#connections.delete(key);
