@@ -375,6 +375,20 @@ describe('datagrams of a line', () => {
     await connected.line.close();
   });
 
+  it('end the line of a server that tells of a port that is none', async () => {
+    for (const port of [-1, 65_536, 0.5]) {
+      const listener = await makeListener({ datagrams: { answer: echo } });
+      listener.answerDatagrams(new MemoryDatagrams().port, port);
+      const [near, far] = memoryPair();
+      listener.accept(far);
+      expect(await codeOf(openLine(near, await loginOptions()))).toBe('MALFORMED');
+      for (let turn = 0; turn < 100 && listener.connectionCount > 0; turn += 1) {
+        await new Promise(resolve => setImmediate(resolve));
+      }
+      expect(listener.connectionCount).toBe(0);
+    }
+  });
+
   it('are given up at once where the network says that nobody listens', async () => {
     const { asker, clock, connected } = await scene();
     await settled(clock, asker.ask({ n: 1 }));
