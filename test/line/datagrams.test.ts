@@ -308,6 +308,23 @@ describe('datagrams of a line', () => {
     expect(new Set(sent.there).size).toBe(sent.there.length);
   });
 
+  it('take the answer to a question that was open when another one was given up', async () => {
+    const packets: number[] = [];
+    const { asker, clock } = await scene({
+      after: (delayMs, action) => clock.after(delayMs, action),
+      fate: (packet, way) => {
+        packets.push(packet.length);
+        // The first question is lost, and the answer to the second comes late.
+        if (packets.length === 1) return [];
+        return [{ packet, afterMs: way === 'back' ? 400 : 0 }];
+      },
+    });
+    const lost = codeOf(asker.ask({ n: 1 }, { timeoutMs: 300 }));
+    const late = asker.ask({ n: 2 }, { timeoutMs: 450 });
+    expect((await settled(clock, late, 50)).body).toEqual({ echo: 2 });
+    expect(await lost).toBe('TIMEOUT');
+  });
+
   it('are opened again after the other side has refused for a while', async () => {
     const { connected, clock, network } = await scene();
     let asker = connected.datagrams!.open(network.socket());
