@@ -13,8 +13,9 @@ export interface Instant {
  * The text that GNU `date` in the locale C makes of a format, for all of its directives; it takes no widths and no flags. What
  * is no directive is kept as it stands.
  *
- * The format is to be our own user's, never a peer's. Still it can do nothing but become text: one piece after the other, and
- * `USAGE` if the format or the text passes its limit, or the instant is none that a calendar has.
+ * The format is to be our own user's; whoever takes a peer's compares it with a list before. Still it can do nothing but become
+ * text: one piece after the other, and `USAGE` if the format or the text passes its limit, or the instant is none that a calendar
+ * has.
  */
 export function formatTime(format: string, instant: Instant, zone: Zone): string {
   if (format.length > MAX_TIME_FORMAT_CHARACTERS) throw new LineError('USAGE', 'the format of the time is too long');

@@ -14,13 +14,12 @@ export class ZoneRule {
     const match = text.length <= MAX_RULE_CHARACTERS ? RULE.exec(text) : null;
     if (!match) throw new LineError('MALFORMED', 'no rule of a time zone');
     const [, name, west, summerName, summerWest, begins, beginsAt, ends, endsAt] = match;
-    // POSIX counts west of UTC; subtracted, because -0 is another number to some.
-    const standardSeconds = 0 - secondsOf(west!);
+    const standardSeconds = offsetOf(west!);
     this.#standard = { offsetSeconds: standardSeconds, abbreviation: withoutBrackets(name!) };
     if (summerName === undefined) return;
     this.#summer = {
       offset: {
-        offsetSeconds: summerWest === undefined ? standardSeconds + 3600 : 0 - secondsOf(summerWest),
+        offsetSeconds: summerWest === undefined ? checkOffset(standardSeconds + 3600) : offsetOf(summerWest),
         abbreviation: withoutBrackets(summerName),
       },
       // Without dates the rule of the USA counts, as in other implementations.
@@ -60,7 +59,7 @@ function yearlyDate(date: string, time = '2'): YearlyDate {
     if (first < 1 || first > 12 || week < 1 || week > 5 || weekday > 6) throw new LineError('MALFORMED', 'no such day');
     return year => dayOfMonth(year, first - 1, week, weekday) + timeSeconds;
   }
-  if (first > 365) throw new LineError('MALFORMED', 'no such day');
+  if (first > 365 || date === 'J0') throw new LineError('MALFORMED', 'no such day');
   // With a J days are counted from 1 and as if there were no 29 February; without, from 0.
   if (date.startsWith('J'))
     return year => utcSeconds(year, 0, first + (first >= 60 && isLeapYear(year) ? 1 : 0)) + timeSeconds;
@@ -91,11 +90,23 @@ function secondsOf(time: string): number {
   return (time.startsWith('-') ? -1 : 1) * (hours * 3600 + minutes * 60 + seconds);
 }
 
+/** POSIX counts west of UTC; subtracted, because -0 is another number to some. */
+function offsetOf(west: string): number {
+  return checkOffset(0 - secondsOf(west));
+}
+
+/** The hours of a change may be many, those of an offset are a day's at most. */
+function checkOffset(offsetSeconds: number): number {
+  if (Math.abs(offsetSeconds) > MAX_OFFSET_SECONDS) throw new LineError('MALFORMED', 'no such offset');
+  return offsetSeconds;
+}
+
 function withoutBrackets(name: string): string {
   return name.replace(/[<>]/g, '');
 }
 
 const MAX_RULE_CHARACTERS = 256;
+const MAX_OFFSET_SECONDS = 24 * 3600;
 const NAME = '(<[A-Za-z0-9+-]{3,32}>|[A-Za-z]{3,32})';
 const TIME = String.raw`([+-]?\d{1,3}(?::\d{2}){0,2})`;
 const DATE = String.raw`(M\d{1,2}\.\d\.\d|J\d{1,3}|\d{1,3})(?:/${TIME})?`;

@@ -5,7 +5,7 @@ import { DGRAM, readDatagramPort } from '../protocol/datagrams/control.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import { NONCE_BYTES } from '../protocol/handshake/messages.ts';
 import type { Transport } from '../transports/transport.ts';
-import { onAbort } from './abort.ts';
+import { onAbort, toLineError } from './abort.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DatagramControl, DatagramOffer } from './datagram-offer.ts';
@@ -62,6 +62,10 @@ export async function openLine(transport: Transport, options: OpenLineOptions): 
     const port = welcome === undefined ? undefined : readDatagramPort(welcome);
     const offer = port === undefined ? undefined : new DatagramOffer(port, datagrams);
     return { line, allowed: readAllowed(welcome), datagrams: offer };
+  } catch (thrown) {
+    // Nobody gets the line, so nobody would close it.
+    session.abort(toLineError(thrown));
+    throw thrown;
   } finally {
     timer.cancel();
     stopListening();

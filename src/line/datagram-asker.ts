@@ -163,9 +163,10 @@ export class DatagramAsker {
 
   #received(packet: Uint8Array): void {
     const arrivedAtMs = this.#host.clock.now();
-    const connection = this.#connection;
     const header = readPacketHeader(packet);
-    if (connection === undefined || header === undefined || !isEqual(header.id, connection.id)) return;
+    if (header === undefined) return;
+    const connection = this.#connectionOf(header.id);
+    if (connection === undefined) return;
     let message: DatagramMessage | undefined;
     try {
       message = connection.keys.open(header, packet);
@@ -180,6 +181,13 @@ export class DatagramAsker {
     if (message.kind === KIND.response) {
       question.settle({ body: message.body, sentAtMs: question.sentAtMs, arrivedAtMs });
     } else if (message.kind === KIND.error) question.settle(errorOf(message.body));
+  }
+
+  /** The one that there is, or one that was given up while questions over it are still open: they may be answered yet. */
+  #connectionOf(id: Uint8Array): OpenConnection | undefined {
+    if (this.#connection !== undefined && isEqual(this.#connection.id, id)) return this.#connection;
+    for (const { connection } of this.#questions.values()) if (isEqual(connection.id, id)) return connection;
+    return undefined;
   }
 
   #refused(cause: unknown): void {

@@ -6,7 +6,7 @@ import { decodeOpening, encodeOpened } from '../protocol/datagrams/control.ts';
 import { ID_BYTES } from '../protocol/datagrams/packet.ts';
 import { DatagramResponder } from '../protocol/datagrams/responder.ts';
 import type { Session } from '../protocol/endpoint.ts';
-import { DATAGRAM_OPENING_BURST } from '../protocol/limits.ts';
+import { DATAGRAM_OPENING_BURST, DATAGRAM_REQUESTS_PER_SECOND } from '../protocol/limits.ts';
 import type { Clock } from './clock.ts';
 
 /**
@@ -19,7 +19,7 @@ export class DatagramHost {
 
   constructor(options: DatagramHostOptions) {
     this.#options = options;
-    this.#responder = new DatagramResponder(options.requestsPerSecond);
+    this.#responder = new DatagramResponder();
   }
 
   get connectionCount(): number {
@@ -40,8 +40,7 @@ export class DatagramHost {
 
   /** What one session has of this: at most one connection, for as long as the session lasts. */
   forSession(): SessionDatagrams {
-    const { provider, clock } = this.#options;
-    return new SessionDatagrams(this.#responder, provider, clock);
+    return new SessionDatagrams(this.#responder, this.#options);
   }
 }
 
@@ -49,7 +48,7 @@ export interface DatagramHostOptions {
   readonly provider: CryptoProvider;
   readonly clock: Clock;
   readonly answer: AnswerDatagram;
-  /** Of each connection; 50 unless given. */
+  /** Of each session; 50 unless given. */
   readonly requestsPerSecond?: number | undefined;
   /** A fault of ours: the request is not answered. */
   readonly onFault?: ((thrown: unknown) => void) | undefined;
@@ -68,13 +67,16 @@ export class SessionDatagrams {
   readonly #provider: CryptoProvider;
   readonly #clock: Clock;
   readonly #openings = new Bucket(1, DATAGRAM_OPENING_BURST);
+  readonly #requests: Bucket;
   #id: Uint8Array | undefined;
 
   /** Made by `DatagramHost`. */
-  constructor(responder: DatagramResponder, provider: CryptoProvider, clock: Clock) {
+  constructor(responder: DatagramResponder, { provider, clock, requestsPerSecond }: DatagramHostOptions) {
     this.#responder = responder;
     this.#provider = provider;
     this.#clock = clock;
+    const perSecond = requestsPerSecond ?? DATAGRAM_REQUESTS_PER_SECOND;
+    this.#requests = new Bucket(perSecond, perSecond);
   }
 
   /** Takes `dgram` of the client: a new connection, and the answer that tells of it. Nothing for one too many. */
@@ -87,7 +89,7 @@ export class SessionDatagrams {
     const id = this.#freshId();
     const { clientToServer, serverToClient } = exporter.datagramSecrets(id, clientId);
     const secrets = { sending: serverToClient, receiving: clientToServer };
-    this.#responder.add(id, new DatagramConnection(this.#provider, secrets, clientId), nowMs);
+    this.#responder.add(id, new DatagramConnection(this.#provider, secrets, clientId), this.#requests, nowMs);
     this.#id = id;
     return encodeOpened(id, clientId);
   }

@@ -206,7 +206,7 @@ export const MAX_BACK_CHANNELS_PER_REACH = 32;
 
 /** Every request by datagram is padded to this: an answer is always shorter than its request. */
 export const DATAGRAM_REQUEST_BYTES = 512;
-/** Requests of one connection that are handled: in a second, and as many at once. */
+/** Requests of one session that are handled: in a second, and as many at once. */
 export const DATAGRAM_REQUESTS_PER_SECOND = 50;
 /** Connections of one session that are made: one a second, and so many at once. */
 export const DATAGRAM_OPENING_BURST = 8;

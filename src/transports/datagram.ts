@@ -7,7 +7,7 @@
 export interface DatagramSocket {
   /** Starts the flow of what comes back. Called once. */
   start(sink: DatagramSink): void;
-  /** Sends one; `packet` may be used again when the call returns. What cannot be sent is lost. */
+  /** Sends one, which belongs to the socket from then on. What cannot be sent is lost. */
   send(packet: Uint8Array): void;
   /** May be called twice. The sink hears nothing afterwards. */
   close(): void;

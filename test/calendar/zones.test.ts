@@ -95,6 +95,10 @@ describe('a rule of a time zone', () => {
     ...[
       'CET-1CEST,J366,J1',
       'CET-168',
+      'CET-25',
+      'CET-24CEST',
+      'CET24:00:01',
+      'CET-1CEST,J0,J365',
       'CET-1:60',
       'C\u001bT-1',
       '<+0>1',

@@ -6,6 +6,7 @@ import { askTime, serveTime } from '../../src/classic/index.ts';
 import { TIME_ANSWERS_PER_SECOND, TIME_ANSWERS_PER_SECOND_PER_SOURCE } from '../../src/classic/limits.ts';
 import { AnswerRate } from '../../src/classic/time/answer-rate.ts';
 import { answerTime, MAX_GROWTH_BYTES } from '../../src/classic/time/time-answer.ts';
+import { LineError } from '../../src/errors.ts';
 import { formatTime, utcZone } from '../../src/node/index.ts';
 import { caller, serve } from './support/programs.ts';
 import { hasPython, PYTHON } from './support/python.ts';
@@ -124,6 +125,12 @@ describe('over the network', () => {
     await answered;
     expect(answers).toEqual([expect.stringMatching(/^\d{4}$/)]);
     expect(person.notes).toHaveLength(3);
+  });
+
+  it('a host that has no address is told at once', async () => {
+    // No resolver asks anybody for a name of this length.
+    const address = { host: 'x'.repeat(300), port: 8888 };
+    await expect(askTime(address, { ...caller(), format: '%Y' })).rejects.toThrow(LineError);
   });
 
   it('nobody there is told at once', async () => {

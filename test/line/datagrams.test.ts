@@ -308,6 +308,23 @@ describe('datagrams of a line', () => {
     expect(new Set(sent.there).size).toBe(sent.there.length);
   });
 
+  it('take the answer to a question that was open when another one was given up', async () => {
+    const packets: number[] = [];
+    const { asker, clock } = await scene({
+      after: (delayMs, action) => clock.after(delayMs, action),
+      fate: (packet, way) => {
+        packets.push(packet.length);
+        // The first question is lost, and the answer to the second comes late.
+        if (packets.length === 1) return [];
+        return [{ packet, afterMs: way === 'back' ? 400 : 0 }];
+      },
+    });
+    const lost = codeOf(asker.ask({ n: 1 }, { timeoutMs: 300 }));
+    const late = asker.ask({ n: 2 }, { timeoutMs: 450 });
+    expect((await settled(clock, late, 50)).body).toEqual({ echo: 2 });
+    expect(await lost).toBe('TIMEOUT');
+  });
+
   it('are opened again after the other side has refused for a while', async () => {
     const { connected, clock, network } = await scene();
     let asker = connected.datagrams!.open(network.socket());
@@ -332,6 +349,19 @@ describe('datagrams of a line', () => {
     };
     expect(await answeredOf()).toBe(50);
     expect(await answeredOf(1000)).toBe(201);
+  });
+
+  it('R-T1: are answered no more often to a session that opens them again and again', async () => {
+    let answered = 0;
+    const { connected, network, clock, sent } = await scene({ onAnswer: () => (answered += 1) });
+    for (let opened = 1; opened <= 8; opened += 1) {
+      const asker = connected.datagrams!.open(network.socket());
+      for (let left = 60; left > 0; left -= 1) asker.ask({}).catch(() => {});
+      do await new Promise(resolve => setImmediate(resolve));
+      while (sent.there.length < 60 * opened);
+    }
+    expect(clock.now()).toBe(0);
+    expect(answered).toBe(50);
   });
 
   it('say what the other side does not offer, and what does not fit', async () => {
@@ -360,6 +390,20 @@ describe('datagrams of a line', () => {
     expect(connected.datagrams).toBeUndefined();
     expect(() => listener.answerDatagrams(new MemoryDatagrams().port, 0)).toThrow(LineError);
     await connected.line.close();
+  });
+
+  it('end the line of a server that tells of a port that is none', async () => {
+    for (const port of [-1, 65_536, 0.5]) {
+      const listener = await makeListener({ datagrams: { answer: echo } });
+      listener.answerDatagrams(new MemoryDatagrams().port, port);
+      const [near, far] = memoryPair();
+      listener.accept(far);
+      expect(await codeOf(openLine(near, await loginOptions()))).toBe('MALFORMED');
+      for (let turn = 0; turn < 100 && listener.connectionCount > 0; turn += 1) {
+        await new Promise(resolve => setImmediate(resolve));
+      }
+      expect(listener.connectionCount).toBe(0);
+    }
   });
 
   it('are given up at once where the network says that nobody listens', async () => {

@@ -106,13 +106,22 @@ export class Datagrams {
   }
 }
 
-async function settled(socket: Socket, address: Address, begin: (done: () => void) => void): Promise<void> {
+async function settled(
+  socket: Socket,
+  address: Address,
+  begin: (done: (error?: Error | null) => void) => void,
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const failed = (error: Error): void => reject(toLineError(error, formatAddress(address)));
+    const failed = (error: Error): void => {
+      socket.close();
+      reject(toLineError(error, formatAddress(address)));
+    };
     socket.once('error', failed);
-    begin(() => {
+    begin(error => {
       socket.removeListener('error', failed);
-      resolve();
+      // A name that leads nowhere is told here, and a port that is taken by the event.
+      if (error) failed(error);
+      else resolve();
     });
   });
 }

@@ -40,13 +40,12 @@ class PickleReader {
   }
 
   #value(): PickleValue {
-    const value = this.#operation();
+    const value = this.#operation(this.#opcode());
     this.#skipMemo();
     return value;
   }
 
-  #operation(): PickleValue {
-    const opcode = this.#opcode();
+  #operation(opcode: number): PickleValue {
     switch (opcode) {
       case OP.none:
         return null;
@@ -102,11 +101,20 @@ class PickleReader {
 
   #encodedText(): Uint8Array {
     const isMarked = this.#skip(OP.mark);
-    const text = this.#value();
-    if (typeof text !== 'string' || this.#value() !== 'latin1') throw refused(OP.reduce);
+    const text = this.#text();
+    if (this.#text() !== 'latin1') throw refused(OP.reduce);
     this.#expect(isMarked ? OP.tuple : OP.tuple2);
     if (/[^\0-\xff]/.test(text)) throw malformed('bytes hold a character that is none');
     return Uint8Array.from(text, character => character.charCodeAt(0));
+  }
+
+  /** Nothing else, and so nothing that holds such a thing again: a pickle nests nowhere. */
+  #text(): string {
+    const opcode = this.#opcode();
+    const text = opcode === OP.global ? undefined : this.#operation(opcode);
+    if (typeof text !== 'string') throw refused(OP.reduce);
+    this.#skipMemo();
+    return text;
   }
 
   #nothing(): Uint8Array {

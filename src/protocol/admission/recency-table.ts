@@ -1,4 +1,4 @@
-/** A bounded map that forgets the entry which was longest not looked at. */
+/** A bounded map that forgets the entry which was longest neither looked up by `get` nor set. */
 export class RecencyTable<Value> {
   readonly #capacity: number;
   readonly #entries = new Map<string, Value>();
@@ -15,6 +15,11 @@ export class RecencyTable<Value> {
     const value = this.#entries.get(key);
     if (value !== undefined) this.set(key, value);
     return value;
+  }
+
+  /** As `get`, without counting as a look. */
+  peek(key: string): Value | undefined {
+    return this.#entries.get(key);
   }
 
   set(key: string, value: Value): void {

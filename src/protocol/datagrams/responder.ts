@@ -1,13 +1,8 @@
 import { LineError } from '../../errors.ts';
-import { Bucket } from '../admission/bucket.ts';
+import type { Bucket } from '../admission/bucket.ts';
 import { RecencyTable } from '../admission/recency-table.ts';
 import type { JsonObject } from '../bytes/json.ts';
-import {
-  DATAGRAM_IDLE_MS,
-  DATAGRAM_LIFE_MS,
-  DATAGRAM_REQUESTS_PER_SECOND,
-  MAX_DATAGRAM_CONNECTIONS,
-} from '../limits.ts';
+import { DATAGRAM_IDLE_MS, DATAGRAM_LIFE_MS, MAX_DATAGRAM_CONNECTIONS } from '../limits.ts';
 import type { DatagramConnection } from './connection.ts';
 import { type DatagramMessage, KIND, type PacketHeader, readPacketHeader } from './packet.ts';
 
@@ -17,23 +12,20 @@ import { type DatagramMessage, KIND, type PacketHeader, readPacketHeader } from 
  */
 export class DatagramResponder {
   readonly #connections = new RecencyTable<Served>(MAX_DATAGRAM_CONNECTIONS);
-  readonly #perSecond: number;
-
-  constructor(requestsPerSecond: number = DATAGRAM_REQUESTS_PER_SECOND) {
-    this.#perSecond = requestsPerSecond;
-  }
 
   get connectionCount(): number {
     return this.#connections.size;
   }
 
   has(id: Uint8Array): boolean {
-    return this.#connections.get(keyOf(id)) !== undefined;
+    return this.#connections.peek(keyOf(id)) !== undefined;
   }
 
-  /** From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. */
-  add(id: Uint8Array, connection: DatagramConnection, nowMs: number): void {
-    const rate = new Bucket(this.#perSecond, this.#perSecond);
+  /**
+   * From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. `rate`
+   * says how often it is answered, and is that of its session: whoever opens another one begins with what is left of it.
+   */
+  add(id: Uint8Array, connection: DatagramConnection, rate: Bucket, nowMs: number): void {
     this.#connections.set(keyOf(id), { connection, rate, bornMs: nowMs, heardMs: nowMs });
   }
 
@@ -48,19 +40,21 @@ export class DatagramResponder {
   receive(packet: Uint8Array, nowMs: number, answer: (request: JsonObject) => JsonObject): Uint8Array | undefined {
     const header = readPacketHeader(packet);
     if (header === undefined) return undefined;
-    const served = this.#find(header.id, nowMs);
+    const key = keyOf(header.id);
+    const served = this.#find(key, nowMs);
     if (served === undefined) return undefined;
     const message = openRequest(served.connection, header, packet);
     if (message === undefined) return undefined;
     served.heardMs = nowMs;
+    // Only now: what is forged does not keep a connection.
+    this.#connections.set(key, served);
     if (served.rate.waitMs(nowMs) > 0 || served.connection.isUsedUp) return undefined;
     served.rate.take();
     return ifShorter(served.connection.seal(respond(message, answer)), packet);
   }
 
-  #find(id: Uint8Array, nowMs: number): Served | undefined {
-    const key = keyOf(id);
-    const served = this.#connections.get(key);
+  #find(key: string, nowMs: number): Served | undefined {
+    const served = this.#connections.peek(key);
     if (served === undefined) return undefined;
     if (nowMs - served.heardMs < DATAGRAM_IDLE_MS && nowMs - served.bornMs < DATAGRAM_LIFE_MS) return served;
     this.#connections.delete(key);

@@ -1,6 +1,6 @@
 import { LineError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../line/clock.ts';
-import type { DatagramAsker } from '../../line/datagram-asker.ts';
+import type { DatagramAnswer, DatagramAsker } from '../../line/datagram-asker.ts';
 import type { Route } from '../../line/route.ts';
 import { best, estimate, type TimeEstimate } from './estimate.ts';
 import { decodeTime, TIME_KIND, TIME_REQUEST } from './messages.ts';
@@ -11,21 +11,17 @@ import { readBoth, SystemUnixClock, type UnixClock } from './unix-clock.ts';
  * gives the best answer. Throws `FORBIDDEN` where that is not allowed and `UNSUPPORTED` where it is not offered.
  */
 export async function askTime(route: Route, options: AskTimeOptions = {}): Promise<TimeEstimate> {
-  const { clock = new SystemUnixClock() } = options;
+  const { clock = new SystemUnixClock(), lineClock = systemClock } = options;
   const channel = route.open(TIME_KIND, {}, { signal: options.signal });
   try {
     const estimates: TimeEstimate[] = [];
     // The clock may have to look for a tick first.
     clock.now();
     for (let left = exchangesOf(options); left > 0; left -= 1) {
-      const sent = clock.now();
+      const sentAtMs = lineClock.now();
       await channel.send(TIME_REQUEST);
-      const message = await channel.readMessage();
-      const arrived = clock.now();
-      const errorMs = Math.max(sent.errorMs, arrived.errorMs);
-      estimates.push(
-        estimate({ sentMs: sent.unixMs, arrivedMs: arrived.unixMs, errorMs, server: decodeTime(message) }),
-      );
+      const body = await channel.readMessage();
+      estimates.push(estimateNow({ body, sentAtMs, arrivedAtMs: lineClock.now() }, clock, lineClock));
     }
     return best(estimates)!;
   } finally {
@@ -46,12 +42,7 @@ export async function askTimeByDatagrams(
   clock.now();
   for (let left = exchangesOf(options); left > 0; left -= 1) {
     try {
-      const { body, sentAtMs, arrivedAtMs } = await asker.ask(TIME_REQUEST, { timeoutMs, signal });
-      const { unixMs, errorMs, lineMs } = readBoth(clock, lineClock);
-      const toUnix = (atMs: number): number => unixMs - (lineMs - atMs);
-      estimates.push(
-        estimate({ sentMs: toUnix(sentAtMs), arrivedMs: toUnix(arrivedAtMs), errorMs, server: decodeTime(body) }),
-      );
+      estimates.push(estimateNow(await asker.ask(TIME_REQUEST, { timeoutMs, signal }), clock, lineClock));
     } catch (thrown) {
       if (estimates.length === 0 || !(thrown instanceof LineError) || !LOST.has(thrown.code)) throw thrown;
     }
@@ -65,13 +56,24 @@ export interface AskTimeOptions {
   readonly signal?: AbortSignal | undefined;
   /** This machine's, unless given. */
   readonly clock?: UnixClock | undefined;
+  /** That of the line. */
+  readonly lineClock?: Clock | undefined;
 }
 
 export interface AskByDatagramsOptions extends AskTimeOptions {
   /** Of one exchange. */
   readonly timeoutMs?: number | undefined;
-  /** That of the line. */
-  readonly lineClock?: Clock | undefined;
+}
+
+/**
+ * How long an answer took is told by the line's clock, and our time of day is read once: it may have been set meanwhile, and
+ * a difference of two readings would be nothing that a bound holds for.
+ */
+function estimateNow(answered: DatagramAnswer, clock: UnixClock, lineClock: Clock): TimeEstimate {
+  const { body, sentAtMs, arrivedAtMs } = answered;
+  const { unixMs, errorMs, lineMs } = readBoth(clock, lineClock);
+  const toUnix = (atMs: number): number => unixMs - (lineMs - atMs);
+  return estimate({ sentMs: toUnix(sentAtMs), arrivedMs: toUnix(arrivedAtMs), errorMs, server: decodeTime(body) });
 }
 
 const LOST: ReadonlySet<string> = new Set(['TIMEOUT', 'UNREACHABLE']);

@@ -94,6 +94,11 @@ describe('a hostile pickle', () => {
     expect(() => decodePickle(Buffer.from(text, 'latin1'))).toThrow(expect.objectContaining({ code: 'SIZE' }));
   });
 
+  it.each([17, 1000, 100_000])('R-A12: with bytes inside of bytes is refused, however deep: %d times', depth => {
+    const text = `${'c_codecs\nencode\n('.repeat(depth)}Va\nVlatin1\nt${'RVlatin1\nt'.repeat(depth - 1)}R.`;
+    expect(() => decodePickle(Buffer.from(text, 'latin1'))).toThrow(expect.objectContaining({ code: 'FORBIDDEN' }));
+  });
+
   it('of a later protocol is refused', () => {
     expect(() => decodePickle(fromHex('80064b012e'))).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
   });

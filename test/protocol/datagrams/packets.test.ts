@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
+import { Bucket } from '../../../src/protocol/admission/bucket.ts';
 import { portableCrypto } from '../../../src/protocol/crypto/portable.ts';
 import { DatagramConnection } from '../../../src/protocol/datagrams/connection.ts';
 import { KIND, readPacketHeader } from '../../../src/protocol/datagrams/packet.ts';
@@ -53,7 +54,7 @@ function opened(connection: DatagramConnection, packet: Uint8Array) {
 /** A responder that has the server's end, and how often it asked for an answer. */
 function responder() {
   const made = new DatagramResponder();
-  made.add(serverId, server(), 0);
+  made.add(serverId, server(), new Bucket(50, 50), 0);
   let asked = 0;
   const receive = (packet: Uint8Array) =>
     made.receive(packet, 0, () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../../src/errors.ts';
 import { nodeCrypto } from '../../../src/node/crypto.ts';
+import { Bucket } from '../../../src/protocol/admission/bucket.ts';
 import type { JsonObject } from '../../../src/protocol/bytes/json.ts';
 import { DatagramConnection } from '../../../src/protocol/datagrams/connection.ts';
 import { KIND, readPacketHeader } from '../../../src/protocol/datagrams/packet.ts';
@@ -10,22 +11,29 @@ import { DatagramResponder } from '../../../src/protocol/datagrams/responder.ts'
 /** Both ends of one connection, `index` telling it from others. */
 function pair(index = 0) {
   const secret = (byte: number) => new Uint8Array(64).fill(byte + 2 * index);
-  const id = (byte: number) => Uint8Array.of(byte, index >> 16, index >> 8, index, 1, 2, 3, 4);
+  const id = (byte: number) => idOf(byte, index);
   const provider = nodeCrypto;
   const server = new DatagramConnection(provider, { sending: secret(1), receiving: secret(2) }, id(0xcc));
   const client = new DatagramConnection(provider, { sending: secret(2), receiving: secret(1) }, id(0xaa));
   return { server, client, serverId: id(0xaa) };
 }
 
-function joined(requestsPerSecond?: number) {
-  const responder = new DatagramResponder(requestsPerSecond);
+function idOf(byte: number, index: number): Uint8Array {
+  return Uint8Array.of(byte, index >> 16, index >> 8, index, 1, 2, 3, 4);
+}
+
+function joined(requestsPerSecond = 50) {
+  const responder = new DatagramResponder();
   const ends = pair();
-  responder.add(ends.serverId, ends.server, 0);
+  responder.add(ends.serverId, ends.server, new Bucket(requestsPerSecond, requestsPerSecond), 0);
+  // Which keys others have means nothing here, so one does for all of them.
+  const other = pair(1).server;
+  const addOther = (index: number) => responder.add(idOf(0xaa, index), other, new Bucket(50, 50), 0);
   const request = (body: JsonObject = { t: 'time' }, bytes = 512) =>
     ends.client.seal({ request: 7, kind: KIND.request, body }, bytes);
   const read = (packet: Uint8Array | undefined) =>
     packet === undefined ? undefined : ends.client.open(readPacketHeader(packet)!, packet);
-  return { responder, ...ends, request, read };
+  return { responder, ...ends, request, read, addOther };
 }
 
 const answer = (): JsonObject => ({ t: 'time', unix: 1_790_000_000_000, zone: 'America/Argentina/ComodRivadavia' });
@@ -87,7 +95,7 @@ describe('the answering side of datagrams', () => {
     expect(read(reply)).toEqual({ request: 7, kind: KIND.error, body: { code: 'FORBIDDEN' } });
   });
 
-  it('R-T1: answers 50 a second of a connection, and what is forged does not use them up', () => {
+  it('R-T1: answers as often as its rate allows, and what is forged does not use them up', () => {
     const { responder, request } = joined();
     const count = (nowMs: number, requests: number) => {
       let answers = 0;
@@ -127,13 +135,24 @@ describe('the answering side of datagrams', () => {
   });
 
   it('holds 10,000 connections, and lets go of the one that was quiet longest', () => {
-    const { responder, request } = joined();
-    for (let index = 1; index < 10_000; index += 1) responder.add(pair(index).serverId, pair(index).server, 0);
+    const { responder, request, addOther } = joined();
+    for (let index = 1; index < 10_000; index += 1) addOther(index);
     expect(responder.connectionCount).toBe(10_000);
     expect(responder.receive(request(), 1, answer)).toBeDefined();
-    responder.add(pair(10_000).serverId, pair(10_000).server, 1);
+    addOther(10_000);
     expect(responder.connectionCount).toBe(10_000);
-    expect(responder.has(pair(1).serverId)).toBe(false);
+    expect(responder.has(idOf(0xaa, 1))).toBe(false);
     expect(responder.receive(request(), 2, answer)).toBeDefined();
+  });
+
+  it('R-T3: a connection stays quiet whatever is forged in its name', () => {
+    const { responder, request, serverId, addOther } = joined();
+    const forged = request();
+    forged[100]! ^= 1;
+    for (let index = 1; index < 10_000; index += 1) addOther(index);
+    expect(responder.receive(forged, 1, answer)).toBeUndefined();
+    addOther(10_000);
+    expect(responder.has(serverId)).toBe(false);
+    expect(responder.has(idOf(0xaa, 1))).toBe(true);
   });
 });

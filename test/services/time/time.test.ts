@@ -19,12 +19,20 @@ const ZONE = { name: 'Europe/Berlin', offsetMinutes: 120, abbreviation: 'CEST' }
  * A client whose clock is right and a server whose clock is ahead by `skewMs`; both show what the test's clock shows, so
  * what is found can be compared with the truth.
  */
-async function skewed(skewMs: number, delayMs: (way: 'there' | 'back') => number | undefined) {
+async function skewed(
+  skewMs: number,
+  delayMs: (way: 'there' | 'back') => number | undefined,
+  onAnswer: () => void = () => {},
+) {
   const lineClock = new ManualClock();
   const clockOf = (aheadMs: number) => ({
     now: () => ({ unixMs: START_MS + lineClock.now() + aheadMs, errorMs: 0.001 }),
   });
-  const service = timeHost({ zone: () => ZONE, clock: clockOf(skewMs), lineClock });
+  const zone = () => {
+    onAnswer();
+    return ZONE;
+  };
+  const service = timeHost({ zone, clock: clockOf(skewMs), lineClock });
   const listener = await makeListener({
     clock: lineClock,
     datagrams: { answer: dispatchDatagrams([service], ['time'])! },
@@ -154,6 +162,28 @@ describe('asking for the time over a channel', () => {
     const found = await run(askTime(line, { ...asking, exchanges: 8 }));
     expect(Math.abs(found.offsetMs + 77)).toBeLessThanOrEqual(found.errorMs);
     expect(found.zone).toEqual(ZONE);
+  });
+
+  it('R-T3: keeps its word where our own clock is set while the answer is on its way', async () => {
+    for (const [way, stepMs] of [
+      ['line', -3_600_000],
+      ['line', 3_600_000],
+      ['udp', -3_600_000],
+      ['udp', 3_600_000],
+    ] as const) {
+      let aheadMs = 0;
+      const { line, asker, run, lineClock } = await skewed(
+        0,
+        () => 5,
+        () => {
+          aheadMs = stepMs;
+        },
+      );
+      const clock = { now: () => ({ unixMs: START_MS + lineClock.now() + aheadMs, errorMs: 0.001 }) };
+      const asking = { clock, lineClock };
+      const found = await run(way === 'line' ? askTime(line, asking) : askTimeByDatagrams(asker, asking));
+      expect(Math.abs(found.offsetMs + stepMs), `${way} ${stepMs}`).toBeLessThanOrEqual(found.errorMs);
+    }
   });
 
   it('R-A8: is refused without the permission, and other messages end the channel', async () => {
