@@ -14,7 +14,7 @@ import {
 import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
 import { isMany } from '../agents/chosen-agents.ts';
-import { type Reached, type ReachOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
+import { type Reached, type ReachOptions, remoteHost, requirePermission, withLine } from '../dial.ts';
 import { EXCHANGES, formatOffset, offsetJson, rounded } from './offset.ts';
 import { timeOnMany } from './time-on-many.ts';
 
@@ -34,7 +34,7 @@ export async function time(
   format: string | undefined,
   options: TimeOptions,
 ): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   const name = formatHost(place.host);
   context.doing = `cannot ask ${name} for the time`;
   if (options.via === 'udp' && (options.on !== undefined || options.all === true)) {
