@@ -99,6 +99,12 @@ async function rooms(talk: Talk): Promise<void> {
   talk.show(talk.lines.mark(`${formatCount(found.length)} ${found.length === 1 ? 'room' : 'rooms'}`), ...shown);
 }
 
+async function join(talk: Talk, rest: string): Promise<void> {
+  const room = requireOne(rest, '/join ROOM');
+  if (room === talk.room.room) throw new LineError('USAGE', `you are in ${room}`);
+  await talk.change(room);
+}
+
 async function search(talk: Talk, words: string): Promise<void> {
   if (words === '') throw new LineError('USAGE', 'what for? /search WORDS');
   const found: ChatMessage[] = [];
@@ -155,7 +161,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
     usage: 'ROOM',
     summary: 'go to another room',
     complete: async talk => (await listRooms(talk.line)).map(({ room }) => room),
-    run: async (talk, rest) => void (await talk.change(requireOne(rest, '/join ROOM'))),
+    run: join,
   },
   {
     name: 'me',

@@ -243,6 +243,8 @@ describe('postern chat in a terminal', () => {
     await bob.send('not heard here');
     terminal.type('/join\r');
     await terminal.until(/one word is needed: \/join ROOM/);
+    terminal.type('/join garden\r');
+    await terminal.until(/you are in garden$/m);
     terminal.type('/search flowers among\r');
     await terminal.until(/^— 1 found for flowers among —\n\d{4}-\d\d-\d\d \d\d:\d\d carol: among flowers$/m);
     expect(terminal.screen()).not.toContain('not heard here');
