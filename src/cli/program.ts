@@ -193,7 +193,7 @@ function addAgent(program: Command, makeContext: MakeContext): void {
     .option('--name <name>', 'what it is called there (default: its own name)')
     .option('--allow <list>', 'what may be done here: read,write,delete,exec,shell,time (default: nothing)')
     .option('--dir <folder>', 'the folder that files and commands are in')
-    .option('--only <command...>', 'with exec: no other commands than these')
+    .option('--only <command...>', 'with exec: no other commands than these, which take any arguments')
     .action(async (place: string, options, ran) => {
       const { agent } = await import('./commands/agents/agent.ts');
       await agent(makeContext(options), place, ran.opts());

@@ -28,6 +28,16 @@ describe('postern classic', () => {
   );
 
   it.each([
+    ['talk', /^ {2}serve .*\n {2}call /m],
+    ['hello', /^ {2}tcp .*\n {2}udp /m],
+    ['hello tcp', /^ {2}serve .*\n {2}call /m],
+  ])('tells the verbs of %s without one', async (words, expected) => {
+    const { status, stdout, stderr } = await classic(words);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(expected);
+  });
+
+  it.each([
     ['tlak serve', /unknown command 'tlak'\nhint: did you mean talk\?/],
     ['talk cal', /unknown command 'cal'/],
     ['talk call here', /HOST:PORT is needed here/],
@@ -64,6 +74,8 @@ describe('postern classic', () => {
   it('cannot reach: 5', async () => {
     const { status } = await classic('hello tcp call 127.0.0.1:1');
     expect(status).toBe(5);
+    const udp = await classic('time ask 127.0.0.1:1 %H');
+    expect(udp).toMatchObject({ status: 5, stderr: expect.stringContaining('127.0.0.1:1: cannot be reached') });
   });
 });
 

@@ -13,6 +13,8 @@ export interface Datagram {
 export class Datagrams {
   readonly #socket: Socket;
   readonly #signal: AbortSignal;
+  /** For errors. */
+  readonly #peer: string;
   readonly #waiting: Datagram[] = [];
   #failure: unknown;
   #wake: () => void = () => {};
@@ -22,19 +24,20 @@ export class Datagrams {
   static async bind(address: Address, signal: AbortSignal): Promise<Datagrams> {
     const socket = createSocket(address.host.includes(':') ? 'udp6' : 'udp4');
     await settled(socket, address, done => socket.bind(address.port, address.host, done));
-    return new Datagrams(socket, signal);
+    return new Datagrams(socket, signal, 'the other side');
   }
 
   /** A socket that talks to `address` and hears nobody else. */
   static async connect(address: Address, signal: AbortSignal): Promise<Datagrams> {
     const socket = createSocket(address.host.includes(':') ? 'udp6' : 'udp4');
     await settled(socket, address, done => socket.connect(address.port, address.host, done));
-    return new Datagrams(socket, signal);
+    return new Datagrams(socket, signal, formatAddress(address));
   }
 
-  private constructor(socket: Socket, signal: AbortSignal) {
+  private constructor(socket: Socket, signal: AbortSignal, peer: string) {
     this.#socket = socket;
     this.#signal = signal;
+    this.#peer = peer;
     socket.on('message', (bytes, from: RemoteInfo) => {
       if (this.#waiting.length >= MAX_WAITING_MESSAGES) return;
       // recvfrom(1024) leaves out what is beyond.
@@ -64,7 +67,7 @@ export class Datagrams {
       if (this.#failure !== undefined) {
         const failure = this.#failure;
         this.#failure = undefined;
-        throw toLineError(failure, 'the other side');
+        throw toLineError(failure, this.#peer);
       }
       const leftMs = until === undefined ? undefined : until - performance.now();
       if (leftMs !== undefined && leftMs <= 0) throw new LineError('TIMEOUT', 'no answer has come; it may be lost');
@@ -77,7 +80,7 @@ export class Datagrams {
     await new Promise<void>((resolve, reject) => {
       const sent = (error: Error | null): void => {
         if (error === null) resolve();
-        else reject(toLineError(error, 'the other side'));
+        else reject(toLineError(error, this.#peer));
       };
       if (to === undefined) this.#socket.send(bytes, sent);
       else this.#socket.send(bytes, to.port, to.host, sent);

@@ -39,12 +39,13 @@ export async function serveHmac(at: Address, options: ServeOptions & HmacOptions
 
 /** Answers the challenge. Whether the answer was right it is not told. */
 export async function callHmac(to: Address, options: ProgramOptions & HmacOptions): Promise<void> {
-  const { signal, secret, digest = 'md5' } = options;
+  const { person, signal, secret, digest = 'md5' } = options;
   const connection = await dial(to, signal);
   try {
     // Not a byte more than a challenge has: this signs whatever a stranger sends.
     const challenge = await receiveExactly(connection, CHALLENGE_BYTES, SILENCE_MS);
     await connection.send(solve(challenge, secret, digest));
+    person.note('the answer is sent; whether it is right the server alone learns');
   } finally {
     await connection.close();
   }

@@ -50,6 +50,23 @@ export async function remotePlace(text: string, options: DialOptions): Promise<R
   return parseRemote(text, { port: options.port, aliases: hosts });
 }
 
+/**
+ * The same for a command that means a machine and none of its files. Throws `USAGE` for a path: most often it is a port,
+ * written as other programs take it, and another one would be dialled. `why` tells what a path would be good for.
+ */
+export async function remoteHost(
+  context: CommandContext,
+  text: string,
+  options: DialOptions,
+  why = '',
+): Promise<RemotePlace> {
+  const place = await remotePlace(text, options);
+  if (place.path === '') return place;
+  const port = HOST_AND_PORT.exec(text)?.[1];
+  if (port !== undefined) context.hint = `a port is --port ${port}, or postern://${text}`;
+  throw new LineError('USAGE', `HOST has no path here${why}`);
+}
+
 /** Gets the passphrase, dials and logs in; the line closes when the command is over. */
 export async function dial(
   context: CommandContext,
@@ -191,7 +208,9 @@ export async function reach(
 /** Of what an agent refuses, its owner decides, and not the server. */
 export function hintAtAgent(context: CommandContext, thrown: unknown, on: string | undefined): void {
   if (on === undefined || !(thrown instanceof LineError) || thrown.code !== 'FORBIDDEN') return;
-  context.hint ??= `postern may --on ${on} shows what is allowed there; postern agent --allow grants it`;
+  context.hint ??= `postern may HOST --on ${on} shows what is allowed there; postern agent --allow grants it`;
 }
 
+/** `lab:7700`, `[::1]:7700`. */
+const HOST_AND_PORT = /^(?:\[[^\]]*\]|[^/:[\]]+):(\d{1,5})$/;
 const DEFAULT_TIMEOUT_SECONDS = 10;

@@ -15,7 +15,7 @@ import { formatHost } from '../place.ts';
 import { OutputFilter } from '../terminal/output-filter.ts';
 import { isMany } from './agents/chosen-agents.ts';
 import { execOnMany, type ManyOptions } from './agents/exec-on-many.ts';
-import { remotePlace, requirePermission, withLine } from './dial.ts';
+import { remoteHost, requirePermission, withLine } from './dial.ts';
 
 export interface ExecCommandOptions extends ManyOptions {
   /** A line for the host's shell, in place of a command with arguments. */
@@ -42,10 +42,10 @@ export async function exec(
   argv: readonly string[],
   options: ExecCommandOptions,
 ): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options, '; --cwd says where the command starts');
   const name = formatHost(place.host);
   context.doing = `cannot run this on ${name}`;
-  const { shell, env, makeDecoder } = parseOptions(argv, place.path, options);
+  const { shell, env, makeDecoder } = parseOptions(argv, options);
   if (options.terminal) {
     requirePlainTerminal(context, options);
     const { runInTerminal } = await import('./shell.ts');
@@ -215,8 +215,7 @@ interface ParsedOptions {
   readonly makeDecoder: MakeDecoder | undefined;
 }
 
-function parseOptions(argv: readonly string[], path: string, options: ExecCommandOptions): ParsedOptions {
-  if (path !== '') throw new LineError('USAGE', 'HOST has no path here; --cwd says where the command starts');
+function parseOptions(argv: readonly string[], options: ExecCommandOptions): ParsedOptions {
   if ((options.command === undefined) === (argv.length === 0)) {
     throw new LineError('USAGE', 'a command is needed: -- CMD ARG…, or -c STRING for the shell of the host, not both');
   }

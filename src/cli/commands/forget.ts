@@ -2,11 +2,11 @@ import { KnownPeers, LineError } from '../../node/index.ts';
 import type { CommandContext } from '../context.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
-import { remotePlace } from './dial.ts';
+import { remoteHost } from './dial.ts';
 
 /** Forgets the pinned key of a server: the next login pins anew what it meets. */
 export async function forget(context: CommandContext, text: string, options: { port?: number }): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   // A URL with a port means that one alone, as --port does.
   const port = URL_WITH_PORT.test(text) ? place.port : options.port;
   const name = formatHost(place.host);

@@ -1,11 +1,11 @@
 import type { CommandContext } from '../context.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
-import { type ReachOptions, remotePlace, withLine } from './dial.ts';
+import { type ReachOptions, remoteHost, withLine } from './dial.ts';
 
 /** What this passphrase may do there. */
 export async function may(context: CommandContext, text: string, options: ReachOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   context.doing = `cannot ask ${formatHost(place.host)}`;
   const allowed = await withLine(context, place, options, async ({ allowed }) => allowed);
   if (context.options.json) {

@@ -1,7 +1,7 @@
 import type { CommandContext } from '../context.ts';
 import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
-import { type DialOptions, dial, remotePlace } from './dial.ts';
+import { type DialOptions, dial, remoteHost } from './dial.ts';
 
 export interface PingOptions extends DialOptions {
   readonly count: number;
@@ -9,7 +9,7 @@ export interface PingOptions extends DialOptions {
 
 /** Reach, login and round trip times. */
 export async function ping(context: CommandContext, text: string, options: PingOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   const name = formatHost(place.host);
   context.doing = `cannot ping ${name}`;
   const at = { dialling: 0, reached: 0 };

@@ -18,14 +18,13 @@ import { formatHost, type RemotePlace } from '../place.ts';
 import { ESCAPE_HELP, EscapeKeys } from '../terminal/escape-keys.ts';
 import { RawTerminal } from '../terminal/raw-terminal.ts';
 import { isMany } from './agents/chosen-agents.ts';
-import { dial, hintAtAgent, type Reached, type ReachOptions, reach, remotePlace, requirePermission } from './dial.ts';
+import { dial, hintAtAgent, type Reached, type ReachOptions, reach, remoteHost, requirePermission } from './dial.ts';
 import { waitBeforeTry } from './wait-before-try.ts';
 
 /** A shell of another machine in this terminal. Its exit status is that of the shell. */
 export async function shell(context: CommandContext, text: string, options: ReachOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options, ': a shell starts in the home folder');
   context.doing = `cannot open a shell on ${formatHost(place.host)}`;
-  if (place.path !== '') throw new LineError('USAGE', 'HOST has no path here: a shell starts in the home folder');
   await runInTerminal(context, place, options, {});
 }
 

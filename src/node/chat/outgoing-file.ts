@@ -40,7 +40,8 @@ export class OutgoingFile {
   static async open(path: string): Promise<OutgoingFile> {
     const source = await openOffer(path);
     try {
-      if ((await source.stat('')).type !== 'file') throw new LineError('NOT_A_FILE', 'rooms take files, no folders');
+      if ((await source.stat('')).type !== 'file')
+        throw new LineError('NOT_A_FILE', 'rooms take plain files and nothing else');
       const name = basename(path);
       requireName(name, 'posix');
       if (!name.isWellFormed()) throw new LineError('BAD_NAME', 'a file in a room has a name that is text');

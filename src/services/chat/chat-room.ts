@@ -126,13 +126,13 @@ export class ChatRoom implements AsyncIterable<ChatEvent> {
   }
 
   /**
-   * Resolves when the message is stored; until then it outlives lines. At most 256 wait, one more is `TOO_MANY`. Throws what
-   * the server refuses, `NOT_FOUND` for a `to` that nobody is called, and `CANCELLED` if `leave` comes first.
+   * Resolves when the message is stored; until then it outlives lines. At most 256 wait, one more is `TOO_MANY`. Throws
+   * `USAGE` for what is too long or empty, what the server refuses, `NOT_FOUND` for a `to` that nobody is called, and `CANCELLED` if `leave` comes first.
    */
   async send(text: string, options: SendOptions = {}): Promise<StoredMessage> {
     const { action = false, to, file } = options;
     if (this.#leaving !== undefined) throw new LineError('CLOSED', 'this room was left');
-    requireChatText(text);
+    requireChatText(text, 'USAGE');
     const say: Say = {
       nonce: encodeBase64url(this.#options.randomBytes(NONCE_BYTES)),
       kind: file !== undefined ? 'file' : action ? 'action' : 'text',

@@ -94,12 +94,12 @@ export function decodeSay(message: JsonObject): Say {
   };
 }
 
-/** Throws `MALFORMED` for what nobody can say: nothing, too much, or half a character. */
-export function requireChatText(text: string): void {
+/** Throws `MALFORMED`, or what is asked for, for what nobody can say: nothing, too much, or half a character. */
+export function requireChatText(text: string, code: 'MALFORMED' | 'USAGE' = 'MALFORMED'): void {
   const isShort = text.length * 3 <= MAX_CHAT_TEXT_BYTES;
   const isText = text.length > 0 && text.length <= MAX_CHAT_TEXT_BYTES && text.isWellFormed() && !text.includes('\0');
   if (isText && (isShort || encodeUtf8(text).length <= MAX_CHAT_TEXT_BYTES)) return;
-  throw new LineError('MALFORMED', `a message is a text of 1 to ${MAX_CHAT_TEXT_BYTES} bytes without NUL`);
+  throw new LineError(code, `a message is a text of 1 to ${MAX_CHAT_TEXT_BYTES} bytes without NUL`);
 }
 
 export function encodeJoined(room: string, { name, head, seen, members, count }: JoinedRoom): JsonObject {

@@ -81,7 +81,7 @@ describe('shell --on', () => {
     await dialIn('commands', ['--allow', 'exec']);
     const refused = new InTerminal(served.client, ['shell', served.url, '--on', 'commands']);
     expect(await refused.ended).toMatchObject({ status: 7 });
-    expect(refused.screen()).toMatch(/^hint: postern may --on commands shows what is allowed there/m);
+    expect(refused.screen()).toMatch(/^hint: postern may HOST --on commands shows what is allowed there/m);
     const other = await Served.start(['--allow', 'read,exec']);
     onTestFinished(() => other.stop());
     const elsewhere = new InTerminal(other.client, ['shell', other.url, '--on', 'commands']);

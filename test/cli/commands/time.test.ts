@@ -42,6 +42,7 @@ describe('postern time', () => {
     expect((await ask('%Z', '--utc')).time).toBe('UTC');
     expect((await ask('%z %Z', '--zone', 'Asia/Kolkata')).time).toBe('+0530 IST');
     expect((await ask('%% plain')).time).toBe('% plain');
+    expect((await ask('+%%+')).time).toBe('%+');
   });
 
   it('tells as JSON how sure it is, and by which way it asked', async () => {
@@ -104,7 +105,9 @@ describe('postern time', () => {
       expect(server.server.stderr).toContain('"event":"no-udp"');
       const asked = await server.run(['time', server.url]);
       expect([asked.status, asked.stderr]).toEqual([0, expect.stringContaining('over the line instead')]);
-      expect((await server.run(['time', server.url, '--via', 'udp'])).status).not.toBe(0);
+      const byUdp = await server.run(['time', server.url, '--via', 'udp']);
+      expect(byUdp.status).toBe(5);
+      expect(byUdp.stderr).toMatch(/answers nothing by UDP\nhint: it can be asked over the line: --via line\n$/);
       expect(wall.packets()).toBe(0);
     } finally {
       await server.stop();

@@ -66,8 +66,15 @@ describe('the clock of this machine', () => {
   });
 
   it('says a millisecond where it did not run while it looked for a tick', () => {
+    const host = machine(1.79e12, at => (at % 4 === 3 ? 40 : 0.001));
+    const { unixMs, errorMs } = new SystemUnixClock(host.wall, host.monotonic).now();
+    expect(Math.abs(unixMs - host.shownMs)).toBeLessThanOrEqual(errorMs + 0.002);
+  });
+
+  it('looks again where it did not run once', () => {
     const host = machine(1.79e12, at => (at === 3 ? 40 : 0.001));
     const { unixMs, errorMs } = new SystemUnixClock(host.wall, host.monotonic).now();
+    expect(errorMs).toBeLessThan(0.1);
     expect(Math.abs(unixMs - host.shownMs)).toBeLessThanOrEqual(errorMs + 0.002);
   });
 

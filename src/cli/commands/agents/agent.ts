@@ -21,7 +21,7 @@ import { parsePermissions } from '../../permissions.ts';
 import { formatHost } from '../../place.ts';
 import { escapeText } from '../../terminal/escape.ts';
 import { AGENT } from '../../version.ts';
-import { type DialOptions, passphraseFor, remotePlace, tellMore } from '../dial.ts';
+import { type DialOptions, passphraseFor, remoteHost, tellMore } from '../dial.ts';
 
 export interface AgentCommandOptions extends DialOptions {
   readonly name?: string;
@@ -35,7 +35,7 @@ export interface AgentCommandOptions extends DialOptions {
  * at the start; each thing that is done is one line.
  */
 export async function agent(context: CommandContext, text: string, options: AgentCommandOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   context.doing = `cannot be an agent of ${formatHost(place.host)}`;
   const name = agentName(options.name ?? ownName());
   const allow = parseAllow(options);

@@ -3,11 +3,11 @@ import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
 import { columns } from '../../terminal/columns.ts';
 import { formatLocalTime, formatTimestamp } from '../../terminal/format.ts';
-import { type DialOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
+import { type DialOptions, remoteHost, requirePermission, withLine } from '../dial.ts';
 
 /** Who has dialled in there. */
 export async function agents(context: CommandContext, text: string, options: DialOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   context.doing = `cannot list the agents of ${formatHost(place.host)}`;
   const found = await withLine(context, place, options, connected => {
     requirePermission(connected, 'agents', 'list machines there');

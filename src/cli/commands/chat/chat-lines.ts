@@ -229,7 +229,8 @@ function decodeWish(value: unknown): Wish {
     return { file };
   }
   if (get !== undefined) {
-    if (!Number.isSafeInteger(get)) throw new LineError('USAGE', '"get" is the number of a message');
+    if (!Number.isSafeInteger(get) || (get as number) < 1)
+      throw new LineError('USAGE', '"get" is the number of a message');
     if (as !== undefined && typeof as !== 'string') throw new LineError('USAGE', '"as" is a name');
     return { get: get as number, as };
   }

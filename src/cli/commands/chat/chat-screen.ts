@@ -100,7 +100,8 @@ export class ChatScreen implements Talk {
   /** Leaving waits for what is on its way, but for no other line. */
   #tellUnsent(): void {
     if (this.#unsent === 0) return;
-    if (this.#isLost) this.#context.tell(`${formatCount(this.#unsent)} not sent`);
+    if (this.#isLost)
+      this.#context.tell(`${formatCount(this.#unsent)} ${this.#unsent === 1 ? 'message' : 'messages'} not sent`);
     else this.#context.note('sending what was typed last…');
   }
 
@@ -279,14 +280,16 @@ export class ChatScreen implements Talk {
     else if (entry.type !== 'nothing') this.#run(entry).catch(thrown => this.#showFailure(thrown));
   }
 
-  /** What is sent counts as unsent until the server has it. */
+  /** What is said counts as unsent until the server has it. */
   async #run(entry: Extract<Entry, { type: 'say' | 'command' }>): Promise<void> {
-    this.#countUnsent(1);
+    const command = entry.type === 'command' ? findCommand(entry.name) : undefined;
+    const count = command === undefined || command.says ? 1 : 0;
+    this.#countUnsent(count);
     try {
       if (entry.type === 'say') await this.room.send(entry.text);
-      else await findCommand(entry.name).run(this, entry.rest);
+      else await command!.run(this, entry.rest);
     } finally {
-      this.#countUnsent(-1);
+      this.#countUnsent(-count);
     }
   }
 

@@ -1,7 +1,7 @@
 import { type JoinedRoom, LineError } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
-import { remotePlace } from '../dial.ts';
+import { remoteHost } from '../dial.ts';
 import { chatName } from './chat-name.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
 
@@ -16,9 +16,8 @@ export interface ChatOptions extends MembershipOptions {
 
 /** Talks in a room of another machine: on the screen, or where there is none, line by line. */
 export async function chat(context: CommandContext, text: string, room: string, options: ChatOptions): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options, ': rooms are not in the folder');
   context.doing = `cannot talk on ${formatHost(place.host)}`;
-  if (place.path !== '') throw new LineError('USAGE', 'HOST has no path here: rooms are not in the folder');
   if (options.last > MAX_LAST) throw new LineError('USAGE', `--last takes a number up to ${MAX_LAST}`);
   const name = await chatName(options.as);
   const membership = new Membership(context, place, options);

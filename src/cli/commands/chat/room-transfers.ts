@@ -93,6 +93,9 @@ export class RoomTransfers {
         tell(event);
       },
     });
+    if (failure?.code === 'EXISTS') {
+      throw new LineError('EXISTS', `"${to}" is here already and differs; another name makes room for both`);
+    }
     if (failure !== undefined) throw failure;
     return { name: to, size: file.size, wasThere: received === 0 };
   }
@@ -139,7 +142,7 @@ export class RoomTransfers {
 
 /** `N [NAME]` behind `/get`. Throws `USAGE`. */
 export function parseGet(rest: string): { readonly id: number; readonly name: string | undefined } {
-  const parts = /^(\d{1,15})(?:\s+(\S.*))?$/.exec(rest);
+  const parts = /^([1-9]\d{0,14})(?:\s+(\S.*))?$/.exec(rest);
   if (parts === null) throw new LineError('USAGE', 'which file? /get N, where N stands behind the file');
   return { id: Number(parts[1]), name: parts[2] };
 }

@@ -37,6 +37,8 @@ export interface SlashCommand {
   /** Arguments as `/help` shows them. */
   readonly usage: string;
   readonly summary: string;
+  /** Says something: what is lost with it is told to whoever leaves before the server has it. */
+  readonly says?: boolean;
   /** What may stand for the last word of `rest`; by default nothing. */
   complete?(talk: Talk, rest: string): Promise<Iterable<string>> | Iterable<string>;
   /** Throws `USAGE` for arguments that make no sense, and what else goes wrong. */
@@ -105,6 +107,12 @@ function showRest(talk: Talk, count: number): void {
   if (count > 0) talk.show(talk.lines.mark(`${formatCount(count)} more`));
 }
 
+async function join(talk: Talk, rest: string): Promise<void> {
+  const room = requireOne(rest, '/join ROOM');
+  if (room === talk.room.room) throw new LineError('USAGE', `you are in ${room}`);
+  await talk.change(room);
+}
+
 async function search(talk: Talk, words: string): Promise<void> {
   if (words === '') throw new LineError('USAGE', 'what for? /search WORDS');
   const found: ChatMessage[] = [];
@@ -160,12 +168,13 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
     usage: 'ROOM',
     summary: 'go to another room',
     complete: async talk => (await listRooms(talk.line)).map(({ room }) => room),
-    run: async (talk, rest) => void (await talk.change(requireOne(rest, '/join ROOM'))),
+    run: join,
   },
   {
     name: 'me',
     usage: 'TEXT',
     summary: 'say what you do',
+    says: true,
     complete: talk => talk.names,
     run: async (talk, rest) => {
       if (rest === '') throw new LineError('USAGE', 'what do you do? /me TEXT');
@@ -176,6 +185,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
     name: 'msg',
     usage: 'NAME TEXT',
     summary: 'tell one person alone',
+    says: true,
     complete: talk => talk.names,
     run: sendPrivately,
   },
@@ -187,7 +197,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   },
   { name: 'history', usage: '[N]', summary: 'show earlier messages, again and again', run: earlier },
   { name: 'search', usage: 'WORDS', summary: 'find messages that hold all these words', run: search },
-  { name: 'send', usage: 'FILE', summary: 'put a file of this machine into the room', run: sendFile },
+  { name: 'send', usage: 'FILE', summary: 'put a file of this machine into the room', says: true, run: sendFile },
   { name: 'get', usage: 'N [NAME]', summary: 'fetch the file of message N into the current folder', run: getFile },
   { name: 'help', usage: '', summary: 'this list', run: help },
   { name: 'quit', usage: '', summary: 'leave', run: talk => talk.quit() },

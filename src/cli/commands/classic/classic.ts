@@ -13,7 +13,7 @@ export async function classic(
   addOutputOptions: (command: Command) => void,
 ): Promise<void> {
   const program = buildClassic(makeContext, addOutputOptions);
-  await program.parseAsync(words.length === 0 ? ['--help'] : putFlagsLast(words), { from: 'user' });
+  await program.parseAsync(lacksVerb(program, words) ? [...words, '--help'] : putFlagsLast(words), { from: 'user' });
 }
 
 /** The grammar alone; the table of docs/classic.md is compared with it. */
@@ -34,6 +34,13 @@ export function buildClassic(
   for (const { name, summary, add } of PROGRAMS)
     add(program.command(name).summary(summary).description(summary), grammar);
   return program;
+}
+
+/** `classic`, `classic talk` and `classic hello tcp` ask what there is. */
+function lacksVerb(program: Command, words: readonly string[]): boolean {
+  let command: Command | undefined = program;
+  for (const word of words) command = command?.commands.find(one => one.name() === word);
+  return command !== undefined && command.commands.length > 0;
 }
 
 /** `postern --json classic talk serve`: what stands before the name of the program is meant for its verb. */

@@ -35,7 +35,7 @@ export const exec: ClassicProgram = {
       },
     );
     encodes(listens(serves, EXEC.port), 'gbk')
-      .option('--only <command...>', 'these commands and no others, without a shell')
+      .option('--only <command...>', 'these commands and no others, with any arguments, without a shell')
       .option('--any', 'any command, as you');
     const calls = grammar.verb<CallCommandOptions, [string?]>(
       program,

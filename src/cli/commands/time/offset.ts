@@ -2,7 +2,8 @@ import type { TimeEstimate } from '../../../node/index.ts';
 
 /** `+1.250 ms ± 0.300 ms`: how far their clock is ahead of ours. */
 export function formatOffset({ offsetMs, errorMs }: Pick<TimeEstimate, 'offsetMs' | 'errorMs'>): string {
-  return `${offsetMs < 0 ? '' : '+'}${offsetMs.toFixed(3)} ms ± ${errorMs.toFixed(3)} ms`;
+  const shown = rounded(offsetMs);
+  return `${shown < 0 ? '' : '+'}${shown.toFixed(3)} ms ± ${errorMs.toFixed(3)} ms`;
 }
 
 export function offsetJson({ offsetMs, roundTripMs, errorMs }: TimeEstimate): Record<string, number> {

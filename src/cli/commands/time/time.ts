@@ -14,7 +14,7 @@ import {
 import type { CommandContext } from '../../context.ts';
 import { formatHost } from '../../place.ts';
 import { isMany } from '../agents/chosen-agents.ts';
-import { type Reached, type ReachOptions, remotePlace, requirePermission, withLine } from '../dial.ts';
+import { type Reached, type ReachOptions, remoteHost, requirePermission, withLine } from '../dial.ts';
 import { EXCHANGES, formatOffset, offsetJson, rounded } from './offset.ts';
 import { timeOnMany } from './time-on-many.ts';
 
@@ -34,13 +34,14 @@ export async function time(
   format: string | undefined,
   options: TimeOptions,
 ): Promise<void> {
-  const place = await remotePlace(text, options);
+  const place = await remoteHost(context, text, options);
   const name = formatHost(place.host);
   context.doing = `cannot ask ${name} for the time`;
   if (options.via === 'udp' && (options.on !== undefined || options.all === true)) {
     throw new LineError('USAGE', 'agents are reached over the line, not by UDP');
   }
-  const show = await presentation(format, options);
+  // As for `date`, which takes no format without it.
+  const show = await presentation(format?.replace(/^\+/, ''), options);
   if (isMany(options)) {
     await timeOnMany(context, place, options);
     return;
@@ -67,11 +68,15 @@ async function ask(context: CommandContext, reached: Reached, name: string, opti
   if (options.via !== 'line' && options.on === undefined) {
     try {
       const asker = await openDatagrams(reached);
-      if (asker === undefined) throw new LineError('UNSUPPORTED', `${name} answers nothing by UDP`);
+      if (asker === undefined) throw new LineError('UNREACHABLE', `${name} answers nothing by UDP`);
       const timeoutMs = options.via === 'udp' ? undefined : PATIENCE_MS;
       return { answer: await askTimeByDatagrams(asker, { exchanges, signal, timeoutMs }), via: 'udp' };
     } catch (thrown) {
-      if (options.via === 'udp' || !(thrown instanceof LineError) || !NO_WAY.has(thrown.code)) throw thrown;
+      if (!(thrown instanceof LineError) || !NO_WAY.has(thrown.code)) throw thrown;
+      if (options.via === 'udp') {
+        context.hint = 'it can be asked over the line: --via line';
+        throw thrown;
+      }
       context.note(`no answer by UDP: ${name} or a firewall lets none through; asked over the line instead`);
     }
   }

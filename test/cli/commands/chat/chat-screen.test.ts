@@ -183,9 +183,10 @@ describe('postern chat in a terminal', () => {
     await terminal.until(/^connection lost/m);
     terminal.type('too late\r');
     await terminal.until(/1 to send$/m);
-    terminal.type('\u0003');
+    // This has nothing to send.
+    terminal.type('/get 1\r\u0003');
     expect((await terminal.ended).status).toBe(0);
-    expect(terminal.screen()).toMatch(/^1 not sent$/m);
+    expect(terminal.screen()).toMatch(/^1 message not sent$/m);
   });
 
   it('lets no sequence of another person reach the terminal (R-X1)', async () => {
@@ -242,6 +243,8 @@ describe('postern chat in a terminal', () => {
     await bob.send('not heard here');
     terminal.type('/join\r');
     await terminal.until(/one word is needed: \/join ROOM/);
+    terminal.type('/join garden\r');
+    await terminal.until(/you are in garden$/m);
     terminal.type('/search flowers among\r');
     await terminal.until(/^— 1 found for flowers among —\n\d{4}-\d\d-\d\d \d\d:\d\d carol: among flowers$/m);
     expect(terminal.screen()).not.toContain('not heard here');

@@ -68,13 +68,15 @@ describe('postern chat off a terminal, with files', PATIENT, () => {
     const { stderr } = await chat(
       '--json',
       ...['{"get":1}', '{"get":1,"as":"../out"}', '{"get":99}', '{"get":"1"}', '{"file":"nowhere"}', '{"file":"."}'],
+      '{"get":-1}',
     );
+    expect(stderr).toContain('\\"notes.txt\\" is here already and differs');
     const told = [...stderr.matchAll(/"code":"(\w+)".*"line":(\d)/g)].map(([, code, line]) => `${line} ${code}`);
     expect(told.sort()).toEqual([
-      ...['1 EXISTS', '2 BAD_NAME', '3 NOT_FOUND', '4 USAGE', '5 NOT_FOUND', '6 NOT_A_FILE'],
+      ...['1 EXISTS', '2 BAD_NAME', '3 NOT_FOUND', '4 USAGE', '5 NOT_FOUND', '6 NOT_A_FILE', '7 USAGE'],
     ]);
-    const lines = await chat('--commands', '/send', '/get', '/get one', '/get 1 2/3');
-    expect(lines.stderr.match(/^postern: line \d: /gm)).toHaveLength(4);
+    const lines = await chat('--commands', '/send', '/get', '/get one', '/get 1 2/3', '/get 0');
+    expect(lines.stderr.match(/^postern: line \d: /gm)).toHaveLength(5);
     expect(await readFile(at('notes.txt'), 'utf8')).toBe('notes of my own');
     expect(await readdir(at())).toEqual(['notes.txt']);
     expect(await readdir(home.path)).not.toContain('out');
