@@ -137,9 +137,9 @@ describe('a command that would be cut', () => {
     const { commands } = await makeRunner();
     const line = `echo ${'x'.repeat(1024)}`;
     const exec = serve([], (where, options) => serveExec(where, { ...options, commands }));
-    await expect(callExec(await exec.at, { ...caller(), command: line })).rejects.toMatchObject({ code: 'SIZE' });
+    await expect(callExec(await exec.at, { ...caller(), command: line })).rejects.toMatchObject({ code: 'USAGE' });
     const control = serve([line], (where, options) => serveControl(where, { ...options, framing: 'struct' }));
-    const failed = expect(control.ended).rejects.toMatchObject({ code: 'SIZE' });
+    const failed = expect(control.ended).rejects.toMatchObject({ code: 'USAGE' });
     await connected(await control.at);
     await failed;
   });

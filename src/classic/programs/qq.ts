@@ -1,9 +1,8 @@
-import { LineError } from '../../errors.ts';
 import type { Address } from '../address.ts';
 import { formatAddress } from '../address.ts';
 import { IDLE_MS, MAX_MESSAGE_BYTES } from '../limits.ts';
 import { Datagrams } from '../net/datagrams.ts';
-import { COLORS, type Color, type Heard, type ProgramOptions, type ServeOptions } from '../person.ts';
+import { COLORS, type Color, type Heard, type Person, type ProgramOptions, type ServeOptions } from '../person.ts';
 import { decodeText, encodeText } from '../text/encoding.ts';
 import { OLD_WANG, PROMPT } from './originals.ts';
 
@@ -24,10 +23,10 @@ export async function serveQq(at: Address, { person, signal, onListening }: Serv
         continue;
       }
       await person.hear({ ...readPainted(text), from: caller });
-      const answer = await person.ask(PROMPT);
+      const answer = await askMessage(person, PROMPT, line => line);
       if (answer === undefined) return;
       // A caller that is gone by now is told by nothing: there is no connection.
-      await datagrams.send(encodeMessage(answer), from).catch(() => {});
+      await datagrams.send(answer, from).catch(() => {});
     }
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
@@ -49,10 +48,10 @@ export async function callQq(to: Address, options: CallQqOptions): Promise<void>
   const datagrams = await Datagrams.connect(to, signal);
   try {
     for (;;) {
-      const line = await person.ask(`${name}: `);
-      if (line === undefined) return;
+      const message = await askMessage(person, `${name}: `, line => paintMessage(line, name, color));
+      if (message === undefined) return;
       datagrams.forget();
-      await datagrams.send(encodeMessage(paintMessage(line, name, color)));
+      await datagrams.send(message);
       const { bytes } = await datagrams.receive(IDLE_MS);
       const text = decodeText(bytes, 'utf-8');
       if (text === BYE) return;
@@ -74,16 +73,22 @@ export function readPainted(text: string): Heard {
   return painted === null ? { text } : { text: painted[2]!, color: COLORS[Number(painted[1])] };
 }
 
-/** recvfrom(1024) on the other side would cut it, in the middle of a character perhaps. */
-function encodeMessage(text: string): Uint8Array {
-  const bytes = encodeText(text, 'utf-8');
-  if (bytes.length > MAX_MESSAGE_BYTES) {
-    throw new LineError(
-      'SIZE',
-      `a message has at most ${MAX_MESSAGE_BYTES} bytes on the wire, and this has ${bytes.length}`,
-    );
+/**
+ * What is typed, in its wire form; `undefined` at the end of input. Asks again for what recvfrom(1024) on the other side would
+ * cut, in the middle of a character perhaps.
+ */
+async function askMessage(
+  person: Person,
+  prompt: string,
+  wireForm: (line: string) => string,
+): Promise<Uint8Array | undefined> {
+  for (;;) {
+    const line = await person.ask(prompt);
+    if (line === undefined) return undefined;
+    const bytes = encodeText(wireForm(line), 'utf-8');
+    if (bytes.length <= MAX_MESSAGE_BYTES) return bytes;
+    person.note(`not sent: a message has at most ${MAX_MESSAGE_BYTES} bytes on the wire, and this has ${bytes.length}`);
   }
-  return bytes;
 }
 
 const BYE = 'bye';
