@@ -66,7 +66,7 @@ export const DATAGRAM_IDLE_MS = 180_000;
 export const DATAGRAM_LIFE_MS = 86_400_000;
 export const MAX_DATAGRAM_FORGERIES = 2 ** 32;
 
-/** UTF-8 bytes of what one message of a chat says (4-services.md §7); however JSON escapes it, it fits into a message. */
+/** UTF-8 bytes of what one message of a chat says (4-services.md §3); however JSON escapes it, it fits into a message. */
 export const MAX_CHAT_TEXT_BYTES = 8 * KiB;
 /** Code points of the name of a person or a room. */
 export const MAX_CHAT_NAME_LENGTH = 32;
@@ -182,7 +182,7 @@ export const CHAT_EVENT_QUEUE = 1024;
 /** How late it is told what was seen, at most. */
 export const CHAT_TELL_MS = 1_000;
 
-/** Of files of rooms: their ids, 128 bits in base64url (4-services.md §7). */
+/** Of files of rooms: their ids, 128 bits in base64url (4-services.md §3). */
 export const CHAT_FILE_ID_CHARACTERS = 22;
 /** What a file of a room counts besides its bytes, and how many there may be. */
 export const CHAT_FILE_OVERHEAD_BYTES = 4 * KiB;

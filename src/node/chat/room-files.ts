@@ -22,7 +22,7 @@ export interface RoomFilesOptions {
 
 /**
  * The files of a server's rooms, in a folder of their own that nobody lists: the files service under kinds that begin with
- * `chat.`, through the same gates (docs/protocol/4-services.md §7).
+ * `chat.`, through the same gates (docs/protocol/4-services.md §3).
  */
 export class RoomFiles {
   /** Kinds for whoever has `chat`. */

@@ -8,7 +8,7 @@ import { ChatServer, type ChatServerOptions } from './hosting/chat-server.ts';
 import { CHAT_KIND } from './messages.ts';
 
 /**
- * The chat service: rooms that remember (docs/protocol/4-services.md §7). `openHistory` is called once, when somebody
+ * The chat service: rooms that remember (docs/protocol/4-services.md §3). `openHistory` is called once, when somebody
  * first asks for chat; what it gives belongs to the host.
  */
 export function chatHost(openHistory: () => Promise<ChatHistory>, options: ChatHostOptions): ChatHost {

@@ -1,4 +1,4 @@
-/** What people say to each other in rooms, as both sides know it (docs/protocol/4-services.md §7). */
+/** What people say to each other in rooms, as both sides know it (docs/protocol/4-services.md §3). */
 
 export interface ChatMessage {
   /** Grows over all rooms of a server: one order for everybody. */

@@ -15,7 +15,7 @@ import {
 } from './message.ts';
 import { type ChatName, chatName, roomName, shownName } from './names.ts';
 
-/** Channels and messages of the chat service (docs/protocol/4-services.md §7). Everything read here is untrusted. */
+/** Channels and messages of the chat service (docs/protocol/4-services.md §3). Everything read here is untrusted. */
 
 export const CHAT_KIND = {
   join: 'chat.join',
