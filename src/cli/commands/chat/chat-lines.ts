@@ -64,7 +64,11 @@ export class ChatLines {
     await Promise.race([this.#sendAll(room), failed, failureOf(shown)]);
     await Promise.all([this.#membership.leave(), shown]);
     if (this.#firstFailure === undefined) return;
-    if (this.#fulfilled === 0) throw this.#firstFailure;
+    if (this.#fulfilled === 0) {
+      // What helps with files that are served is no help with a line.
+      this.#context.hint ??= '';
+      throw this.#firstFailure;
+    }
     this.#context.exitStatus = EXIT.partial;
   }
 

@@ -77,6 +77,8 @@ describe('postern chat off a terminal, with files', PATIENT, () => {
     ]);
     const lines = await chat('--commands', '/send', '/get', '/get one', '/get 1 2/3', '/get 0');
     expect(lines.stderr.match(/^postern: line \d: /gm)).toHaveLength(5);
+    const missing = await chat('--commands', '/send nowhere');
+    expect({ status: missing.status, hint: missing.stderr.includes('hint:') }).toEqual({ status: 6, hint: false });
     expect(await readFile(at('notes.txt'), 'utf8')).toBe('notes of my own');
     expect(await readdir(at())).toEqual(['notes.txt']);
     expect(await readdir(home.path)).not.toContain('out');
