@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { LINE_ERROR_CODES } from '../src/errors.ts';
 import { ROOT } from './source-files.ts';
 
@@ -33,7 +35,10 @@ describe('the packed files', () => {
 
   it('hold the code and its types, and no test', () => {
     const build = packed.filter(path => path.startsWith('dist/'));
-    expect(build.filter(path => !/\.(?:js|d\.ts)$/.test(path))).toEqual([]);
+    expect(build.filter(path => !/\.(?:js|d\.ts)$/.test(path))).toEqual([
+      'dist/bin/LICENSES.txt',
+      'dist/bin/package.json',
+    ]);
     expect(build.filter(path => /\.test\.|(?:^|\/)tests?\//.test(path))).toEqual([]);
   });
 
@@ -41,6 +46,42 @@ describe('the packed files', () => {
     const named = subpaths.flatMap(([, target]) => (typeof target === 'string' ? [target] : Object.values(target)));
     const missing = [...named, ...Object.values(manifest.bin)].filter(path => !packed.includes(path.replace('./', '')));
     expect(missing).toEqual([]);
+  });
+});
+
+describe('the command', () => {
+  it('is taken by this engine as it was compiled ahead', () => {
+    // The engine alone knows whether it does: it compiles what it does not take, and says nothing.
+    const script = `
+      const { readFileSync } = require('node:fs');
+      const { Script } = require('node:vm');
+      import('./dist/cli/engine-flags.js').then(({ setEngineFlags }) => {
+        setEngineFlags();
+        const [text, compiled] = [readFileSync(process.argv[1], 'latin1'), readFileSync(process.argv[1] + '.compiled')];
+        console.log(new Script(text, { cachedData: compiled }).cachedDataRejected);
+      });`;
+    const run = (...flags: string[]) =>
+      execFileSync(process.execPath, [...flags, '--eval', script, 'dist/bin/command.js'], {
+        cwd: ROOT,
+        encoding: 'utf8',
+      });
+    expect(run().trim()).toBe('false');
+    // And by one with other flags it is not.
+    expect(run('--no-opt').trim()).toBe('true');
+  });
+
+  it('runs without what was compiled ahead, as npm packs it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-packed-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, 'dist/bin'), { recursive: true });
+    const names = ['package.json', 'dist/bin/package.json', 'dist/bin/postern.js', 'dist/bin/command.js'];
+    for (const name of names) await copyFile(join(ROOT, name), join(folder, name));
+    const args = [join(folder, manifest.bin['postern']!), '--version'];
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toMatch(/^postern \d/);
+  });
+
+  it('holds nothing but ASCII, as its loader expects', () => {
+    expect(/[^\0-\x7f]/.test(read('dist/bin/command.js'))).toBe(false);
   });
 });
 

@@ -75,5 +75,5 @@ function cutTo(text: string, columns: number): string {
   return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
 }
 
-const NARROW = /^[ -~…]*$/;
+const NARROW = /^[ -~\u2026]*$/;
 const REDRAW_MS = 100;
