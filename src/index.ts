@@ -86,6 +86,7 @@ export {
   type ReadOptions,
   type RemoteFile,
 } from './services/files/reading/client.ts';
+export { ListedAhead } from './services/files/reading/listed-ahead.ts';
 export { Offers } from './services/files/reading/offers.ts';
 export { filesHost } from './services/files/reading/sender.ts';
 export {
@@ -102,6 +103,7 @@ export {
 } from './services/files/receiving/download.ts';
 export type { Outcome, TransferEvent, TransferredFile } from './services/files/receiving/events.ts';
 export { filesChangeHost } from './services/files/receiving/put-host.ts';
+export { SeenAhead } from './services/files/receiving/seen-ahead.ts';
 export {
   makeRemoteFolder,
   moveRemote,

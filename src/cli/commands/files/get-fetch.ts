@@ -1,4 +1,4 @@
-import { type DownloadSummary, download, type FilesClient, makeSha256 } from '../../../node/index.ts';
+import { type DownloadSummary, download, type FilesClient, makeSha256, type SeenAhead } from '../../../node/index.ts';
 import type { Offer } from './get-offer.ts';
 import type { DownloadTarget } from './get-target.ts';
 import type { Conflicts } from './transfer/conflicts.ts';
@@ -16,13 +16,15 @@ export interface Fetching {
   readonly report: TransferReport;
   readonly conflicts: Conflicts;
   readonly offer: Offer;
+  /** What was found where the only target goes to. */
+  readonly seen?: SeenAhead | undefined;
 }
 
 /** Downloads one target under its events. */
 export async function fetchTarget(
   files: FilesClient,
   target: DownloadTarget,
-  { options, report, conflicts, offer }: Fetching,
+  { options, report, conflicts, offer, seen }: Fetching,
 ): Promise<DownloadSummary> {
   const store = await target.openStore();
   try {
@@ -32,6 +34,7 @@ export async function fetchTarget(
       checksum: options.checksum,
       ...carryingOf(options),
       fsync: options.fsync,
+      seen,
       makeSha256,
       onEvent: event => report.event(event),
     });

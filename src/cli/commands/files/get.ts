@@ -8,6 +8,7 @@ import { type Fetching, fetchTarget, type GetOptions } from './get-fetch.ts';
 import { Offer } from './get-offer.ts';
 import { type DownloadTarget, resolveTargets } from './get-target.ts';
 import { Conflicts } from './transfer/conflicts.ts';
+import { type LookAhead, lookAhead } from './transfer/look-ahead.ts';
 import { withRedial } from './transfer/redial.ts';
 import { carryingOf, LINE_IS_OVER, statusOf } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -50,13 +51,14 @@ export async function get(context: CommandContext, texts: readonly string[], opt
         labelOf(here),
         options,
       );
+      const ahead = await aheadOf(targets, options);
       try {
         await withRedial(context, place, options, report, async ({ route }) => {
           const files = new FilesClient(route);
           if (!(await offer.agree(files))) throw new LineError('CANCELLED', 'nothing was fetched');
           await report.show();
           if (hosts.length === 1 && offer.total !== undefined) report.expect(offer.total);
-          await fetchAll(files, targets, { options, report, conflicts, offer }, rootsLeft);
+          await fetchAll(files, targets, { options, report, conflicts, offer, seen: ahead?.seen }, rootsLeft);
         });
       } catch (thrown) {
         // Of several machines one that cannot be reached does not keep us from the others.
@@ -65,6 +67,8 @@ export async function get(context: CommandContext, texts: readonly string[], opt
         // A time-out before there is a line means that nothing usable answers there, as in exit-status.ts.
         const error = code === 'TIMEOUT' ? new LineError('UNREACHABLE', message, { cause: thrown }) : thrown;
         for (const { to } of targets) report.failed(to, error);
+      } finally {
+        await ahead?.close();
       }
     }
     await report.finish();
@@ -72,6 +76,13 @@ export async function get(context: CommandContext, texts: readonly string[], opt
     report.close();
   }
   context.exitStatus = statusOf(report);
+}
+
+/** Of a single thing that may be here already under its own name. */
+async function aheadOf(targets: readonly DownloadTarget[], options: GetOptions): Promise<LookAhead | undefined> {
+  const [target] = targets;
+  if (target === undefined || targets.length > 1 || target.to === '' || options.checksum === true) return undefined;
+  return lookAhead(target.folder, target.to);
 }
 
 /** Downloads each target; one that fails as a whole is told like a file that fails, and the next one follows. */

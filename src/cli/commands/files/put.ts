@@ -16,6 +16,7 @@ import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { type Reached, remotePlace, requirePermission, withLine } from '../dial.ts';
 import { Conflicts } from './transfer/conflicts.ts';
+import { type ClosingStore, listAhead } from './transfer/look-ahead.ts';
 import { withRedial } from './transfer/redial.ts';
 import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -73,7 +74,7 @@ export async function put(context: CommandContext, texts: readonly string[], opt
 interface Source {
   readonly name: string;
   readonly isFolder: boolean;
-  readonly store: Awaited<ReturnType<typeof openOffer>>;
+  readonly store: ClosingStore;
 }
 
 async function openAll(
@@ -86,7 +87,9 @@ async function openAll(
     try {
       const store = await openOffer(path);
       const isFolder = (await store.stat('')).type === 'folder';
-      sources.push({ name: basename(resolve(path)), isFolder, store });
+      // Whoever watches has it counted meanwhile. Of several folders the later ones would be looked at too early.
+      const isAhead = isFolder && paths.length === 1 && !context.isAttended;
+      sources.push({ name: basename(resolve(path)), isFolder, store: isAhead ? listAhead(store) : store });
     } catch (thrown) {
       if (!(thrown instanceof LineError)) throw thrown;
       // The usual hint is about the other machine.

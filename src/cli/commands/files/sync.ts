@@ -24,6 +24,7 @@ import { formatCount } from '../../terminal/format.ts';
 import { confirm, type PromptOptions, requirePerson } from '../../terminal/prompt.ts';
 import { type Reached, requirePermission } from '../dial.ts';
 import { checkWatchOptions, type RoundsSource, type Sync, SyncRounds } from './sync-watch.ts';
+import { type ClosingStore, listAhead, lookAhead } from './transfer/look-ahead.ts';
 import { type RedialReport, withRedial } from './transfer/redial.ts';
 import { type CarryOptions, carryingOf, statusOf } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -77,9 +78,16 @@ export async function sync(
   };
   try {
     if (source.kind === 'remote' && target.kind === 'local') {
-      await withRedial(context, source, options, told, reached =>
-        fromRemote(reached, source, target.path, options, work),
-      );
+      const ahead = isPlain(options) ? await lookAhead(target.path, '') : undefined;
+      try {
+        await withRedial(context, source, options, told, reached =>
+          fromRemote(reached, source, target.path, options, (run, watched) =>
+            work(how => run({ ...how, seen: ahead?.seen }), watched),
+          ),
+        );
+      } finally {
+        await ahead?.close();
+      }
     } else if (source.kind === 'local' && target.kind === 'remote') {
       await toRemote(context, source.path, target, { ...options, exclude: common.exclude }, told, work);
     } else {
@@ -126,7 +134,8 @@ async function toRemote(
   report: RedialReport,
   work: (run: Sync, source: RoundsSource) => Promise<void>,
 ): Promise<void> {
-  const store: ReadStore & { close(): Promise<void> } = await openOffer(sourcePath);
+  const offer: ClosingStore = await openOffer(sourcePath);
+  const store = isPlain(options) ? listAhead(offer) : offer;
   const offers = makeOffers();
   const how = { ...options, onChannel: offers.handle.bind(offers) };
   try {
@@ -141,6 +150,11 @@ async function toRemote(
   } finally {
     await store.close();
   }
+}
+
+/** What is here may be looked at ahead of time: once, and by what the system says of it. */
+function isPlain({ watch, dryRun, checksum }: Pick<SyncCommandOptions, 'watch' | 'dryRun' | 'checksum'>): boolean {
+  return watch !== true && dryRun !== true && checksum !== true;
 }
 
 async function watchLocal(store: ReadStore, exclude: SyncOptions['exclude']): Promise<ChangeWatch> {

@@ -10,6 +10,7 @@ import type { Conflict, ConflictAnswer, ConflictPolicy } from './conflict.ts';
 import type { TransferEvent } from './events.ts';
 import { Filling, openFetcher } from './filling.ts';
 import { type DownloadParts, Planner } from './planner.ts';
+import type { SeenAhead } from './seen-ahead.ts';
 import { changed, type FileStep, join, type Step } from './steps.ts';
 import { Tally } from './tally.ts';
 
@@ -70,6 +71,8 @@ export interface DownloadOptions {
   readonly exclude?: Excluder | undefined;
   /** Leave time and mode of folders that were there before as they are. */
   readonly leaveFolders?: boolean | undefined;
+  /** What was found in the store, below `to`, ahead of time; its owner stops it. */
+  readonly seen?: SeenAhead | undefined;
   /** Hears of everything that happens, in order. Must not throw; a promise is waited for before the next file. */
   readonly onEvent?: ((event: TransferEvent) => void | Promise<void>) | undefined;
 }

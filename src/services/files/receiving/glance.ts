@@ -1,6 +1,7 @@
 import type { Entry, Problem } from '../entry.ts';
 import type { ReceiveStore } from '../store.ts';
 import type { TransferredFile } from './events.ts';
+import type { SeenAhead } from './seen-ahead.ts';
 import { join } from './steps.ts';
 
 type Listed = readonly (Entry | Problem)[];
@@ -12,15 +13,17 @@ type Listed = readonly (Entry | Problem)[];
 export class Glance {
   readonly #store: ReceiveStore;
   readonly #isWanted: (file: Entry) => boolean;
+  readonly #seen: SeenAhead | undefined;
   /** Of items before `#until` of the batch it is known whether they are unchanged. */
   #batch: Listed = [];
   #until = 0;
   readonly #unchanged = new Set<number>();
 
-  /** Of files that are not wanted nothing is said. */
-  constructor(store: ReceiveStore, isWanted: (file: Entry) => boolean) {
+  /** Of files that are not wanted nothing is said. What `seen` knows is not looked at. */
+  constructor(store: ReceiveStore, isWanted: (file: Entry) => boolean, seen: SeenAhead | undefined) {
     this.#store = store;
     this.#isWanted = isWanted;
+    this.#seen = seen;
   }
 
   /** Whether `isUnchanged` knows of this item, or `look` would have to look. */
@@ -51,7 +54,7 @@ export class Glance {
       names.push(name);
     }
     this.#until = at + Math.max(1, files.length);
-    const there = await this.#store.statIn?.(folder.to, names);
+    const there = this.#seen?.in(folder.to, names) ?? (await this.#store.statIn?.(folder.to, names));
     const unchanged: TransferredFile[] = [];
     for (let index = 0; index < files.length; index += 1) {
       const file = files[index]!;

@@ -11,7 +11,7 @@ import type { BoundedQueue } from './bounded-queue.ts';
 import { type ConflictOptions, clearForFolder, judgeFile, judgeLink, makeRoom } from './conflict.ts';
 import type { DownloadOptions, DownloadRequest } from './download.ts';
 import { Glance } from './glance.ts';
-import { type FileStep, join, type Step } from './steps.ts';
+import { type FileStep, isInside, join, type Step } from './steps.ts';
 import type { Tally } from './tally.ts';
 
 /** What is known of a file's place before it is looked at: it is free because its folder has just been made. */
@@ -81,7 +81,7 @@ export class Planner {
     const open: OpenFolder[] = [];
     open.push(to === '' ? { path: '', to, entry: undefined, isNew: false } : await this.#makeFolder('', to, root));
     const isWanted = (item: Entry): boolean => !isLeftOut(this.#options.exclude, item) && this.#isAccepted(item);
-    const glance = this.#options.checksum === true ? undefined : new Glance(this.#store, isWanted);
+    const glance = this.#options.checksum === true ? undefined : new Glance(this.#store, isWanted, this.#options.seen);
     const followLinks = this.#options.copyLinks === true;
     for await (const batch of this.#files.list(from, { recursive: true, followLinks, signal: this.#signal })) {
       // Of ten thousand files that have not changed none is waited for: most of what is done here for each costs less than
@@ -201,8 +201,4 @@ export class Planner {
     await this.#store.makeLink(verdict.to, entry.target!, { replace: verdict.over === 'replace' });
     this.#tally.finish(to, 0, 'received');
   }
-}
-
-function isInside(path: string, folder: string): boolean {
-  return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }

@@ -29,3 +29,8 @@ export function changed(): LineError {
 export function join(folder: string, name: string): string {
   return folder === '' || name === '' ? folder + name : `${folder}/${name}`;
 }
+
+/** Everything is inside the root. */
+export function isInside(path: string, folder: string): boolean {
+  return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
+}

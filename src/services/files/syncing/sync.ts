@@ -9,6 +9,7 @@ import type { Offers } from '../reading/offers.ts';
 import type { Conflict } from '../receiving/conflict.ts';
 import { type DownloadSummary, download } from '../receiving/download.ts';
 import type { TransferEvent } from '../receiving/events.ts';
+import type { SeenAhead } from '../receiving/seen-ahead.ts';
 import { removeRemote, upload } from '../receiving/upload.ts';
 import type { ChangeStore, ReadStore } from '../store.ts';
 import { Removal, type RemovalSummary } from './removal.ts';
@@ -39,6 +40,7 @@ export async function syncFromRemote(
   const summary = await download(files, local.write, request, {
     ...transferOptions(options, changes),
     exclude: options.exclude,
+    seen: options.seen,
   });
   const removal = new Removal(
     path => local.write.remove(join(to, path), { recursive: false }),
@@ -92,6 +94,8 @@ export interface SyncOptions {
   /** These two as of `DownloadOptions`. */
   readonly compressor?: Compressor | undefined;
   readonly copyLinks?: boolean | undefined;
+  /** As of `DownloadOptions`, of a sync from the host. */
+  readonly seen?: SeenAhead | undefined;
   readonly makeSha256: MakeSha256;
   readonly signal?: AbortSignal | undefined;
   /** Must not throw. */
