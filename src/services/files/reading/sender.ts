@@ -100,7 +100,11 @@ async function sendEntries(store: ReadStore, channel: Channel, path: string): Pr
     for (const item of listed) {
       if ('error' in item) {
         await batch.add({ ...encodePath(item.path), ...encodeFailure(item.error) }, entryWeight(item) + FAILURE_WEIGHT);
-      } else await batch.add(encodeEntry(item), entryWeight(item));
+      } else {
+        // Nothing is waited for where nothing was sent.
+        const sent = batch.add(encodeEntry(item), entryWeight(item));
+        if (sent !== undefined) await sent;
+      }
     }
     // Who waits for a large tree sees it grow.
     await batch.flush();
