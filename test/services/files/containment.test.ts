@@ -78,7 +78,7 @@ const named = (name: string, size = CONTENT.length): JsonObject => {
 };
 
 /** As a client of ours sends a path, or as JSON can hold it where that refuses to. */
-function pathFields(name: string, key = 'path'): JsonObject {
+function pathFields(name: string, key: 'path' | 'target' = 'path'): JsonObject {
   try {
     return encodePath(name, key);
   } catch {
