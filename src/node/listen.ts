@@ -63,7 +63,8 @@ export async function listen(options: ListenOptions): Promise<Server> {
     agent: options.agent,
     creditBytes: offered.includes('agents') ? SHARED_LINE_CREDIT_BYTES : undefined,
   });
-  const tcp = createServer(socket => listener.accept(acceptedTcp(socket)));
+  // The line turns reading on.
+  const tcp = createServer({ pauseOnConnect: true }, socket => listener.accept(acceptedTcp(socket)));
   await bind(tcp, options.host, port);
   const server = new Server(tcp, listener);
   if (answer !== undefined) await server.answerDatagrams(options.onDatagramsFailed);

@@ -1,9 +1,10 @@
-import { createConnection, type Socket } from 'node:net';
+import { createConnection, type OnReadOpts, type Socket } from 'node:net';
 import { LineError } from '../../errors.ts';
 import { onAbort } from '../../line/abort.ts';
 import type { Transport, TransportPeer, TransportSink } from '../../transports/transport.ts';
 import { releaseMemory } from '../memory.ts';
 import { toLineError } from '../node-errors.ts';
+import { reopenForReading } from './accepted-socket.ts';
 
 /** Connects to `host` and `port`. Throws `UNREACHABLE` when nothing answers, `CANCELLED` or `TIMEOUT` by the signal. */
 export function dialTcp(host: string, port: number, signal?: AbortSignal): Promise<Transport> {
@@ -14,7 +15,7 @@ export function dialTcp(host: string, port: number, signal?: AbortSignal): Promi
       host,
       port,
       noDelay: true,
-      onread: { buffer: () => reading.place(), callback: (byteLength, buffer) => reading.arrived(byteLength, buffer) },
+      onread: reading.asOption,
     });
     const stopListening = onAbort(signal, error => {
       socket.destroy();
@@ -34,15 +35,21 @@ export function dialTcp(host: string, port: number, signal?: AbortSignal): Promi
   });
 }
 
-/** Wraps a socket that a server has accepted. */
-export function acceptedTcp(socket: Socket): Transport {
-  socket.setNoDelay(true);
-  return new TcpTransport(socket, undefined);
+/**
+ * Wraps a socket that a server has accepted, which must not be used any more afterwards: its connection may live on in another
+ * one (accepted-socket.ts), unless `direct` is `false`.
+ */
+export function acceptedTcp(socket: Socket, { direct = true }: { readonly direct?: boolean } = {}): Transport {
+  const reading = new DirectReading();
+  const reopened = direct ? reopenForReading(socket, reading.asOption) : undefined;
+  const used = reopened ?? socket;
+  used.setNoDelay(true);
+  return new TcpTransport(used, reopened === undefined ? undefined : reading);
 }
 
 /**
- * TCP (docs/protocol/0-overview.md §4). A dialled socket reads straight into the place that the sink names; one that a
- * server accepted cannot (node:net makes it before anybody can ask for that), so its chunks are copied there.
+ * TCP (docs/protocol/0-overview.md §4). A socket reads straight into the place that the sink names, where Node lets it; else
+ * its chunks are copied there.
  */
 class TcpTransport implements Transport {
   readonly peer: TransportPeer;
@@ -121,6 +128,11 @@ class TcpTransport implements Transport {
 
 /** Reading without a copy: the kernel puts bytes where the sink wants them. */
 class DirectReading {
+  /** For the socket that reads so. */
+  readonly asOption: OnReadOpts = {
+    buffer: () => this.#place(),
+    callback: (byteLength, buffer) => this.#arrived(byteLength, buffer),
+  };
   #sink: TransportSink | undefined;
 
   begin(sink: TransportSink): void {
@@ -131,11 +143,11 @@ class DirectReading {
     this.#sink = undefined;
   }
 
-  place(): Uint8Array {
+  #place(): Uint8Array {
     return this.#sink?.space() ?? BEFORE_START;
   }
 
-  arrived(byteLength: number, buffer: Uint8Array): boolean {
+  #arrived(byteLength: number, buffer: Uint8Array): boolean {
     if (this.#sink === undefined) return true;
     // The place was chosen before the sink was known: only the very first bytes of a connection can lie there.
     if (buffer === BEFORE_START) copyInto(this.#sink, buffer.subarray(0, byteLength));
