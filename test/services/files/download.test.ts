@@ -12,7 +12,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeSha256 } from '../../../src/node/files/folder-service.ts';
+import { download } from '../../../src/services/files/receiving/download.ts';
 import { snapshot } from '../../node/files/scene.ts';
 import { code, finalNames, namesBelow, type Served, serve } from './served.ts';
 
@@ -79,6 +81,18 @@ describe('a download', () => {
     await get('', '');
     expect(statSync(got()).mode & 0o777).toBe(0o700);
     expect(readdirSync(got())).toEqual(['f']);
+  });
+
+  test('asks for the top no more where that was done before', async () => {
+    const { at, got, files, store } = served;
+    mkdirSync(at('folder'));
+    writeFileSync(at('folder/file'), 'content');
+    utimesSync(at('folder'), 1, 1_600_000_000);
+    const root = await files.stat('folder');
+    const stat = vi.spyOn(files, 'stat');
+    const { received } = await download(files, store, { from: 'folder', to: 'folder', root }, { makeSha256 });
+    expect([received, stat.mock.calls.length]).toEqual([1, 0]);
+    expect(statSync(got('folder')).mtimeMs).toBe(1_600_000_000_000);
   });
 
   test('leaves out a link that leaves, by name, and brings the rest', async () => {

@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import {
   type ChangeWatch,
   decodeName,
+  type Entry,
   excluder,
   FilesClient,
   LineError,
@@ -111,12 +112,19 @@ async function fromRemote(
   work: (run: Sync, source: RoundsSource) => Promise<void>,
 ): Promise<void> {
   const files = new FilesClient(route);
-  const isFolder = (await files.stat(source.path)).type === 'folder';
+  let root: Entry | undefined = await files.stat(source.path);
+  const isFolder = root.type === 'folder';
   const directory = isFolder ? targetPath : dirname(targetPath);
   const local = await openLocal(directory, options.dryRun === true);
   const request = { from: source.path, to: isFolder ? '' : basename(targetPath) };
   try {
-    await work(how => syncFromRemote(files, local, request, how), {
+    const run: Sync = how => {
+      // Asked just now, which is true of the first run alone.
+      const known = root;
+      root = undefined;
+      return syncFromRemote(files, local, { ...request, root: known }, how);
+    };
+    await work(run, {
       line,
       watch: signal => files.watch(source.path, { signal }),
     });

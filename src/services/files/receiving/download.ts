@@ -36,6 +36,8 @@ export interface DownloadRequest {
   readonly from: string;
   /** Path in the store: the name that the file or folder gets; `''` puts a folder's content into the store itself. */
   readonly to: string;
+  /** What is at `from`, if that has been asked a moment ago: a round trip less. */
+  readonly root?: Entry | undefined;
 }
 
 export interface DownloadOptions {

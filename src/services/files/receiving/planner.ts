@@ -65,7 +65,7 @@ export class Planner {
   /** Throws what ends the download as a whole; what fails of it is told by name. */
   async run(): Promise<void> {
     const { from, to } = this.#request;
-    const root = await this.#files.stat(from, { signal: this.#signal });
+    const root = this.#request.root ?? (await this.#files.stat(from, { signal: this.#signal }));
     if (root.type === 'folder') await this.#planFolder(root);
     else if (root.type === 'file') {
       await this.#attempt(to, () => this.#planItem(root, from, to));

@@ -7,7 +7,7 @@ import { hashFile, type MakeSha256 } from '../hash.ts';
 import { FilesClient } from '../reading/client.ts';
 import type { Offers } from '../reading/offers.ts';
 import type { Conflict } from '../receiving/conflict.ts';
-import { type DownloadSummary, download } from '../receiving/download.ts';
+import { type DownloadRequest, type DownloadSummary, download } from '../receiving/download.ts';
 import type { TransferEvent } from '../receiving/events.ts';
 import type { SeenAhead } from '../receiving/seen-ahead.ts';
 import { removeRemote, upload } from '../receiving/upload.ts';
@@ -28,7 +28,7 @@ import { TypeChanges } from './type-changes.ts';
 export async function syncFromRemote(
   files: FilesClient,
   local: LocalFolder | undefined,
-  request: { readonly from: string; readonly to: string },
+  request: DownloadRequest,
   options: SyncOptions,
 ): Promise<SyncSummary> {
   const { from, to } = request;
@@ -44,7 +44,7 @@ export async function syncFromRemote(
   });
   const removal = new Removal(
     path => local.write.remove(join(to, path), { recursive: false }),
-    hidden => download(files, local.write, request, { ...transferOptions(options, undefined), exclude: hidden }),
+    hidden => download(files, local.write, { from, to }, { ...transferOptions(options, undefined), exclude: hidden }),
     options,
   );
   return totals(summary, changes, await removal.run(source, target, summary));
