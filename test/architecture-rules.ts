@@ -88,6 +88,11 @@ export const LAYERS: readonly Layer[] = [
     mayNameTypesOf: ['protocol/crypto/provider.ts', 'protocol/admission.ts'],
     reason: 'the conductor names the phases and leaves the work to them',
   },
+  {
+    files: 'protocol/pairing.ts',
+    may: ['protocol/bytes/', 'protocol/channels/codes.ts'],
+    reason: 'messages about machines that are let in by key know no key',
+  },
   { files: 'transports/', may: [], reason: 'transports never learn what they carry' },
   {
     files: 'line/',
@@ -97,6 +102,7 @@ export const LAYERS: readonly Layer[] = [
       // For the numbers of modes and the sizes of what the shell draws at random.
       'protocol/handshake/messages.ts',
       'protocol/datagrams/',
+      'protocol/pairing.ts',
       'protocol/admission/bucket.ts',
       'protocol/bytes/',
       'transports/transport.ts',
@@ -107,7 +113,8 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: 'services/*',
-    may: ['protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts'],
+    // What a login may do is judged in one place, by the line too.
+    may: ['protocol/bytes/', 'line/clock.ts', 'line/abort.ts', 'line/lost.ts', 'line/ceiling.ts'],
     mayNameTypesOf: ['line/'],
     reason: 'what services have in common knows none of them',
   },
@@ -182,6 +189,8 @@ export const LAYERS: readonly Layer[] = [
       'services/time/host.ts',
       'protocol/crypto/',
       'protocol/bytes/',
+      // The names of machines in the list of those that need no passphrase.
+      'protocol/pairing.ts',
       // `connect` and `listen` stretch the passphrase before there is a line.
       'protocol/pake/passphrase.ts',
       'calendar/',
@@ -195,6 +204,7 @@ export const LAYERS: readonly Layer[] = [
       'services/files/coding/compressor.ts',
       'services/exec/',
       'protocol/admission/',
+      'protocol/handshake/device.ts',
     ],
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },

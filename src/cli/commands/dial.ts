@@ -32,7 +32,7 @@ export interface ReachOptions extends DialOptions {
 }
 
 /** What a command works with: the machine that was dialled, or an agent behind it. */
-export interface Reached extends ConnectedLine {
+export interface Reached extends Omit<ConnectedLine, 'pairing'> {
   /** Where channels are opened: `line`, or the way over it. */
   readonly route: Route;
 }
