@@ -15,23 +15,30 @@ import { parsePublicKey, publicKeyText } from './public-key.ts';
  */
 export function decodeAuthorizedKeys(text: string): DecodedKeys {
   const devices = new Map<string, Device>();
+  const ownerOfName = new Map<string, string>();
   const unread: UnreadLine[] = [];
+  const remove = (owner: string): void => {
+    ownerOfName.delete(devices.get(owner)?.name ?? '');
+    devices.delete(owner);
+  };
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const key = keyOf(line);
-    if (key !== undefined && REMOVED.test(line)) {
-      devices.delete(publicKeyText(key));
-      continue;
-    }
+    const owner = key === undefined ? undefined : publicKeyText(key);
     const device = key === undefined ? undefined : decodeDevice(key, line);
-    const problem = device === undefined ? 'cannot be read' : problemOf(device, devices);
-    if (device !== undefined && problem === undefined) {
-      devices.set(publicKeyText(device.key), device);
-      continue;
+    if (device === undefined || owner === undefined) {
+      if (owner !== undefined) remove(owner);
+      if (owner === undefined || !REMOVED.test(line)) unread.push({ number: index + 1, problem: 'cannot be read' });
+    } else if ((ownerOfName.get(device.name) ?? owner) !== owner) {
+      unread.push({ number: index + 1, problem: 'names a machine as another one is named' });
+    } else if (!devices.has(owner) && devices.size >= MAX_DEVICES) {
+      unread.push({ number: index + 1, problem: `is one more than ${MAX_DEVICES} machines` });
+    } else {
+      ownerOfName.delete(devices.get(owner)?.name ?? '');
+      ownerOfName.set(device.name, owner);
+      devices.set(owner, device);
     }
-    unread.push({ number: index + 1, problem: problem! });
-    if (device === undefined && key !== undefined) devices.delete(publicKeyText(key));
   }
   return { devices: [...devices.values()], unread };
 }
@@ -72,14 +79,6 @@ function decodeDevice(key: Uint8Array, line: string): Device | undefined {
     // Whether it is no text or no name makes no difference.
     return undefined;
   }
-}
-
-/** What an entry that can be read is refused for, beside those before it. */
-function problemOf(device: Device, devices: ReadonlyMap<string, Device>): string | undefined {
-  const text = publicKeyText(device.key);
-  const isTaken = [...devices].some(([other, { name }]) => name === device.name && other !== text);
-  if (isTaken) return 'names a machine as another one is named';
-  return devices.size >= MAX_DEVICES && !devices.has(text) ? `is one more than ${MAX_DEVICES} machines` : undefined;
 }
 
 function keyOf(line: string): Uint8Array | undefined {
