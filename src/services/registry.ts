@@ -22,8 +22,9 @@ export function dispatchChannels(
       kinds.set(kind, entry);
     }
   }
+  const ours = [...allowed];
   return async (channel, route) => {
-    const granted = new Set(withinCeiling(allowed, route.ceiling));
+    const granted = new Set(withinCeiling(ours, route.ceiling));
     const entry = kinds.get(channel.kind);
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
     if (!granted.has(entry.permission)) {
@@ -49,11 +50,12 @@ export function dispatchDatagrams(
       types.set(type, entry);
     }
   }
-  if (![...types.values()].some(({ permission }) => allowed.includes(permission))) return undefined;
+  const ours = [...allowed];
+  if (![...types.values()].some(({ permission }) => ours.includes(permission))) return undefined;
   return (request, arrival) => {
     const entry = types.get(readText(request, 't', 64));
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
-    const granted = withinCeiling(allowed, arrival.ceiling);
+    const granted = withinCeiling(ours, arrival.ceiling);
     if (!granted.includes(entry.permission)) throw new LineError('FORBIDDEN', 'not allowed for this login');
     return entry.answer(request, arrival);
   };

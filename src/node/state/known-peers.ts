@@ -84,8 +84,10 @@ export class KnownPeers {
       if (peer === undefined) continue;
       const pin = pins.get(name);
       if (fact[0] === 'forgotten') pins.delete(name);
-      else if (fact[0] !== 'paired' && pin === undefined) pins.set(name, decodePin(peer, fact) ?? { ...peer, line: index + 1 });
-      else if (fact[0] === 'paired' && pin !== undefined && 'publicKey' in pin) pins.set(name, { ...pin, isPaired: true });
+      else if (fact[0] === 'paired') {
+        // Without a pin there is no server that this could be about.
+        if (pin !== undefined) pins.set(name, { ...pin, isPaired: true });
+      } else if (pin === undefined) pins.set(name, decodePin(peer, fact) ?? { ...peer, line: index + 1 });
     }
     return pins;
   }
