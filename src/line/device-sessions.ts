@@ -38,7 +38,7 @@ export class DeviceSessions {
     for (const [session, { device, onRevoked }] of this.#open) {
       if (!isRevoked(device, devices)) continue;
       onRevoked();
-      session.revoke(new LineError('REVOKED', 'this machine is not let in any more as it was'));
+      session.revoke(new LineError('REVOKED', 'the owner has taken this machine out, or lets it do less'));
     }
   }
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import {
   type AgentEntry,
   type AuditEntry,
+  AuthorizedKeys,
   type ChatHost,
   type ChatKeep,
   type CommandService,
@@ -13,6 +14,7 @@ import {
   listen,
   nodeCrypto,
   offeredPermissions,
+  type PairingAsked,
   type Permission,
   publicKeyText,
   type RejectedLogin,
@@ -46,6 +48,7 @@ export interface ServeOptions {
   readonly passwordFile?: string;
   readonly chatKeep?: string;
   readonly chatFiles?: string;
+  readonly pair?: boolean;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -58,6 +61,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
+  const devices = await openDevices(context, log);
   const folder = await openFolder(context, directory, allow);
   const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
@@ -74,7 +78,9 @@ export async function serve(context: CommandContext, directory: string, options:
     allow,
     install,
     agent: AGENT,
+    devices: { list: devices, isPairing: options.pair },
     onLine: line => log.line(line),
+    onPairing: asked => log.pairing(asked),
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
     onDatagramsFailed: error => log.noDatagrams(error),
@@ -97,6 +103,7 @@ export async function serve(context: CommandContext, directory: string, options:
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
   } else {
     announce(context, resolve(directory), server, offeredPermissions(services, allow), passphrase);
+    if (options.pair) context.note('whoever logs in may pair, and needs no passphrase from then on: postern pair');
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
@@ -148,13 +155,20 @@ class ServeLog {
 
   line(line: Line): void {
     const { address, agent, key } = line.peer;
-    this.#log.write('login', { address, agent, device: fingerprint(key) });
+    this.#log.write('login', { address, agent, device: fingerprint(key), name: line.device?.name });
     void line.closed.then(error => this.#log.write('leave', { address, error: error?.code }));
   }
 
   rejected({ address, error, usedUpCode }: RejectedLogin): void {
     const { code, message } = error;
     this.#log.write('refused', { address, code, reason: message, used_up_code: usedUpCode || undefined });
+  }
+
+  /** Somebody has asked to need no passphrase from now on. */
+  pairing({ address, device, error }: PairingAsked): void {
+    if (device === undefined) this.#log.write('pair-refused', { address, code: error?.code, reason: error?.message });
+    else
+      this.#log.write('paired', { address, name: device.name, device: fingerprint(device.key), allow: device.allow });
   }
 
   /** Everything is served all the same; questions come over lines. */
@@ -179,6 +193,14 @@ class ServeLog {
   agent(event: 'joined' | 'left', { name, device }: AgentEntry): void {
     this.#log.write(`agent-${event}`, { name, device: fingerprint(device) });
   }
+}
+
+async function openDevices(context: CommandContext, log: ServeLog): Promise<AuthorizedKeys> {
+  const devices = await AuthorizedKeys.open({ onFault: thrown => log.fault(thrown) });
+  for (const { number, problem } of devices.unread) {
+    context.note(escapeText(`line ${number} of ${devices.path} ${problem}: it lets nobody in`));
+  }
+  return devices;
 }
 
 async function openFolder(context: CommandContext, directory: string, allow: readonly Permission[]): Promise<Service> {
