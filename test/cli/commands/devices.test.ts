@@ -1,13 +1,14 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Home, PASSPHRASE, type RunOptions, run, startForTest } from '../support/command.ts';
+import { Home, PASSPHRASE, run, startForTest } from '../support/command.ts';
 import { Served } from '../support/served.ts';
+import { InTerminal } from '../support/terminal.ts';
 
 const EVERYTHING = 'read,write,delete,exec,shell,chat,time,agents';
 /** Nobody who could be asked, and nothing that answers. */
-const NO_PASSPHRASE: RunOptions = { env: { POSTERN_PASSWORD: undefined } };
-const WITH_PASSPHRASE: RunOptions = { env: { POSTERN_PASSWORD: PASSPHRASE } };
+const NO_PASSPHRASE = { env: { POSTERN_PASSWORD: undefined } };
+const WITH_PASSPHRASE = { env: { POSTERN_PASSWORD: PASSPHRASE } };
 
 async function serve(args: readonly string[] = ['--pair']): Promise<Served> {
   const served = await Served.start(args, WITH_PASSPHRASE);
@@ -121,6 +122,8 @@ describe('a machine that is paired', () => {
       const { status, stderr } = await served.run(args, NO_PASSPHRASE);
       expect({ args, status, stderr: /passphrase/.exec(stderr)?.[0] }).toEqual({ args, status: 0, stderr: undefined });
     }
+    const shell = new InTerminal(served.client, ['exec', '-t', url, '--', 'true'], NO_PASSPHRASE);
+    expect(await shell.ended).toMatchObject({ status: 0 });
   });
 
   it('R-A15: may do what its entry and the server allow, and no more', async () => {
@@ -171,7 +174,10 @@ describe('a machine that is paired', () => {
     await agent.until('stderr', /joined/);
     await run(served.home, ['devices', 'remove', 'laptop']);
     expect(await command.ended).toMatchObject({ status: 255 });
-    expect(await agent.ended).toMatchObject({ status: 4, stderr: expect.stringContaining('has taken this machine out') });
+    expect(await agent.ended).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining('has taken this machine out'),
+    });
     await served.server.until('stderr', /"event":"exec-end"/);
   });
 
