@@ -103,6 +103,7 @@ export async function serve(context: CommandContext, directory: string, options:
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
   } else {
     announce(context, resolve(directory), server, offeredPermissions(services, allow), passphrase);
+    tellOfDevices(context, devices.devices.length);
     if (options.pair) context.note('whoever logs in may pair, and needs no passphrase from then on: postern pair');
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
@@ -133,6 +134,13 @@ function announce(
   if (offered.includes('agents')) context.note(`${where} agent ${url}, and from a third: postern agents ${url}`);
   if (!['read', 'write', 'exec', 'shell', 'chat', 'agents'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
+}
+
+/** Who is let in besides those who know the passphrase; an owner who has forgotten them shall not be surprised. */
+function tellOfDevices(context: CommandContext, count: number): void {
+  if (count === 0) return;
+  const machines = count === 1 ? '1 machine needs' : `${count} machines need`;
+  context.note(`${machines} no passphrase: postern devices`);
 }
 
 /** What the files, and the machine behind them, are open to. */
