@@ -23,19 +23,19 @@ export class PairingHost {
   }
 
   async #answer(name: string, session: Session): Promise<void> {
-    const { answer, onAsked, onFault } = this.#options;
+    const options = this.#options;
     try {
       const device = await this.#enrol(name, session);
-      answer(encodePaired(device));
-      onAsked(device);
+      options.answer(encodePaired(device));
+      options.onAsked(device);
     } catch (thrown) {
       const error = toLineError(thrown);
       const isOurs = !REFUSALS.has(error.code);
       // Where the list lies, and what is wrong with it, is for its owner.
-      if (isOurs) onFault(thrown);
+      if (isOurs) options.onFault(thrown);
       const told = isOurs ? new LineError('INTERNAL', 'the list cannot be changed there now') : error;
-      answer(encodeRefused(told));
-      onAsked(told);
+      options.answer(encodeRefused(told));
+      options.onAsked(told);
     }
   }
 

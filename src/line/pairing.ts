@@ -38,12 +38,11 @@ export class PairingControl {
     if (this.#end !== undefined) throw this.#end;
     if (this.#wasAsked) throw new LineError('USAGE', 'a line is used once to pair');
     this.#wasAsked = true;
-    const { clock, sendControl } = this.#options;
-    sendControl(message);
+    this.#options.sendControl(message);
     const answered = new Promise<Paired>((resolve, reject) => {
       this.#asked = { resolve, reject };
     });
-    const timer = clock.after(ANSWER_TIMEOUT_MS, () =>
+    const timer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () =>
       this.#asked?.reject(new LineError('TIMEOUT', 'the other side did not say whether it has paired')),
     );
     const stopListening = onAbort(signal, error => this.#asked?.reject(error));

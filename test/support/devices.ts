@@ -1,4 +1,4 @@
-import { type DeviceList, enrolled, type WantedDevice } from '../../src/line/device-list.ts';
+import { type DeviceList, deviceOf, enrolled, type WantedDevice } from '../../src/line/device-list.ts';
 import type { Device } from '../../src/protocol/handshake/device.ts';
 
 /** A list in memory, which a test changes as the owner of a server would. */
@@ -25,7 +25,8 @@ export class MemoryDevices implements DeviceList {
 
   async enrol(wanted: WantedDevice): Promise<Device> {
     const device = enrolled(this.#devices, wanted, 0);
-    this.replace([...this.#devices.filter(({ key }) => `${key}` !== `${device.key}`), device]);
+    const before = deviceOf(this.#devices, device.key);
+    this.replace([...this.#devices.filter(other => other !== before), device]);
     return device;
   }
 

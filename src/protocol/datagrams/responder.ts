@@ -26,13 +26,7 @@ export class DatagramResponder {
    * says how often it is answered, and is that of its session: whoever opens another one begins with what is left of it.
    * `ceiling` is that of its login, for whoever answers.
    */
-  add(
-    id: Uint8Array,
-    connection: DatagramConnection,
-    rate: Bucket,
-    nowMs: number,
-    ceiling?: readonly string[] | undefined,
-  ): void {
+  add(id: Uint8Array, connection: DatagramConnection, rate: Bucket, nowMs: number, ceiling?: readonly string[]): void {
     this.#connections.set(keyOf(id), { connection, rate, ceiling, bornMs: nowMs, heardMs: nowMs });
   }
 
