@@ -101,6 +101,8 @@ export const LAYERS: readonly Layer[] = [
       'protocol/admission.ts',
       // For the numbers of modes and the sizes of what the shell draws at random.
       'protocol/handshake/messages.ts',
+      // Who is in a list of machines.
+      'protocol/handshake/device.ts',
       'protocol/datagrams/',
       'protocol/pairing.ts',
       'protocol/admission/bucket.ts',
@@ -191,6 +193,7 @@ export const LAYERS: readonly Layer[] = [
       'protocol/bytes/',
       // The names of machines in the list of those that need no passphrase.
       'protocol/pairing.ts',
+      'protocol/handshake/device.ts',
       // `connect` and `listen` stretch the passphrase before there is a line.
       'protocol/pake/passphrase.ts',
       'calendar/',
@@ -204,7 +207,6 @@ export const LAYERS: readonly Layer[] = [
       'services/files/coding/compressor.ts',
       'services/exec/',
       'protocol/admission/',
-      'protocol/handshake/device.ts',
     ],
     reason: 'the platform implements ports; it knows neither the command nor another platform',
   },

@@ -1,5 +1,5 @@
 import { LineError } from '../errors.ts';
-import type { Device } from '../protocol/handshake/device.ts';
+import { type Device, findDevice } from '../protocol/handshake/device.ts';
 import { MAX_DEVICES } from '../protocol/limits.ts';
 import { deviceName } from '../protocol/pairing.ts';
 
@@ -23,7 +23,7 @@ export type WantedDevice = Pick<Device, 'name' | 'key' | 'allow'>;
 export function enrolled(devices: readonly Device[], wanted: WantedDevice, nowMs: number): Device {
   const name = deviceName(wanted.name);
   const key = Uint8Array.from(wanted.key);
-  const known = deviceOf(devices, key);
+  const known = findDevice(devices, key);
   if (devices.some(other => other.name === name && other !== known)) {
     throw new LineError('EXISTS', 'another machine is paired under this name');
   }
@@ -34,13 +34,8 @@ export function enrolled(devices: readonly Device[], wanted: WantedDevice, nowMs
   return { name, key, sinceMs: known?.sinceMs ?? nowMs, allow };
 }
 
-/** The entry of a key that is no secret here. */
-export function deviceOf(devices: readonly Device[], key: Uint8Array): Device | undefined {
-  return devices.find(device => device.key.every((byte, at) => byte === key[at]));
-}
-
 /** Whether what let `device` in holds no more: it is out of the list, or lost a permission. */
 export function isRevoked(device: Device, devices: readonly Device[]): boolean {
-  const now = deviceOf(devices, device.key);
+  const now = findDevice(devices, device.key);
   return now === undefined || device.allow.some(name => !now.allow.includes(name));
 }

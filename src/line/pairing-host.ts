@@ -1,10 +1,10 @@
 import { LineError, type LineErrorCode } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import type { Session } from '../protocol/endpoint.ts';
-import type { Device } from '../protocol/handshake/device.ts';
+import { type Device, findDevice } from '../protocol/handshake/device.ts';
 import { decodePair, encodePaired, encodeRefused } from '../protocol/pairing.ts';
 import { toLineError } from './abort.ts';
-import { type DeviceList, deviceOf } from './device-list.ts';
+import type { DeviceList } from './device-list.ts';
 
 /** The server's side of pairing in one session (docs/protocol/1-handshake.md §7). */
 export class PairingHost {
@@ -44,7 +44,7 @@ export class PairingHost {
     if (login.kind !== 'passphrase') throw new LineError('STATE', 'to pair takes a login with the passphrase');
     if (devices?.isPairing === true) return devices.list.enrol({ name, key: peerKey, allow: allowed });
     // Nothing is given that is not there: whom the owner has put in himself learns that he is in.
-    const known = devices === undefined ? undefined : deviceOf(devices.list.devices, peerKey);
+    const known = devices === undefined ? undefined : findDevice(devices.list.devices, peerKey);
     if (known === undefined) throw new LineError('FORBIDDEN', 'nobody may pair with this server now');
     return known;
   }

@@ -38,9 +38,8 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
     throw new LineError('USAGE', 'connectTimeoutMs is more than 0 and at most 24 days');
   }
   const stretched = stretchFor(options);
-  if (stretched === undefined && (await install.pins.lookup(host, port)) === undefined) {
-    throw new LineError('USAGE', `without a passphrase ${host} must be known: log in with it once`);
-  }
+  // Before anything is dialled; what counts is what checkPin sees.
+  if (stretched === undefined && (await install.pins.lookup(host, port)) === undefined) throw unknownServer();
   const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const reach = async (): Promise<Transport> => {
@@ -60,7 +59,7 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
       prs,
       realm: stretched?.realm,
       staticKey,
-      checkServerKey: key => checkPin(pin?.publicKey, key),
+      checkServerKey: key => checkPin(pin?.publicKey, key, stretched === undefined),
       onChannel: options.onChannel,
       agent: options.agent,
       creditBytes: options.sharesLine === true ? SHARED_LINE_CREDIT_BYTES : undefined,
@@ -107,7 +106,7 @@ export function stretchFor({
 }: Pick<ConnectOptions, 'passphrase' | 'realm'>): StretchedPassphrase | undefined {
   const stretched = typeof passphrase === 'string' ? new StretchedPassphrase(passphrase, realm) : passphrase;
   if (realm !== undefined && realm !== stretched?.realm) {
-    throw new LineError('USAGE', 'a realm is that of its passphrase');
+    throw new LineError('USAGE', 'a realm goes with its own passphrase');
   }
   return stretched;
 }
@@ -177,10 +176,16 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 /** A timer of Node holds no more. */
 const MAX_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
 
-function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array): void {
+/** `isNeeded`: there is no passphrase that could prove a server which nobody has met. */
+function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array, isNeeded: boolean): void {
+  if (pinned === undefined && isNeeded) throw unknownServer();
   if (pinned === undefined || Buffer.compare(pinned, shown) === 0) return;
   throw new LineError(
     'PIN',
     `the key of this server has changed: pinned is ${fingerprint(pinned)}, shown was ${fingerprint(shown)}`,
   );
+}
+
+function unknownServer(): LineError {
+  return new LineError('USAGE', 'without a passphrase the server must be known: log in with the passphrase once');
 }

@@ -72,7 +72,11 @@ export async function listen(options: ListenOptions): Promise<Server> {
   });
   // The line turns reading on.
   const tcp = createServer({ pauseOnConnect: true }, socket => listener.accept(acceptedTcp(socket)));
-  await bind(tcp, options.host, port);
+  await bind(tcp, options.host, port).catch(async (thrown: unknown) => {
+    // It listens to the list of machines, which would keep the process.
+    await listener.close();
+    throw thrown;
+  });
   const server = new Server(tcp, listener);
   if (answer !== undefined) await server.answerDatagrams(options.onDatagramsFailed);
   return server;

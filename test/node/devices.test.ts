@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ConnectedLine } from '../../src/line/connect.ts';
+import type { DeviceList } from '../../src/line/device-list.ts';
 import { pairDevice } from '../../src/line/pairing.ts';
 import { runAgent, serveAgents } from '../../src/node/agent.ts';
 import { type ConnectOptions, connect } from '../../src/node/connect.ts';
@@ -97,6 +98,19 @@ describe('connect without a passphrase', () => {
     await expect.poll(() => rejected).toEqual(['TRUNCATED']);
   });
 
+  it('R-A5: is refused where the pin was let go of while it was dialled, and pins nothing', async () => {
+    const at = await Scene.open();
+    await at.pair();
+    const { pins } = at.install;
+    let looks = 0;
+    const install: Install = {
+      ...at.install,
+      pins: { ...pins, lookup: async (host, port) => (looks++ === 0 ? pins.lookup(host, port) : undefined) },
+    };
+    await expect(at.dial({ install })).rejects.toEqual(code('USAGE'));
+    expect(looks).toBe(2);
+  });
+
   it('is refused by a server that lets in nobody by key', async () => {
     const at = await Scene.open({ devices: undefined });
     await at.dial({ passphrase: PASSPHRASE });
@@ -127,6 +141,30 @@ describe('connect without a passphrase', () => {
     await expect(connected.line.closed).resolves.toEqual(code('REVOKED'));
     await expect(askTimeByDatagrams(asker)).rejects.toEqual(code('REVOKED'));
     await expect.poll(() => at.server.connectionCount).toBe(0);
+  });
+
+  it('does not look at the list where there is no server in the end', async () => {
+    const at = await Scene.open();
+    let listeners = 0;
+    const list: DeviceList = {
+      devices: [],
+      enrol: () => Promise.reject(new Error('not asked')),
+      onChange: () => {
+        listeners += 1;
+        return () => {
+          listeners -= 1;
+        };
+      },
+    };
+    const again = listen({
+      host: '127.0.0.1',
+      port: at.server.port,
+      passphrase: PASSPHRASE,
+      devices: { list },
+      install: temporaryInstall(),
+    });
+    await expect(again).rejects.toEqual(code('ACCESS'));
+    expect(listeners).toBe(0);
   });
 
   it('stops looking at the list when the server closes', async () => {

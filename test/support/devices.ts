@@ -1,5 +1,5 @@
-import { type DeviceList, deviceOf, enrolled, type WantedDevice } from '../../src/line/device-list.ts';
-import type { Device } from '../../src/protocol/handshake/device.ts';
+import { type DeviceList, enrolled, type WantedDevice } from '../../src/line/device-list.ts';
+import { type Device, findDevice } from '../../src/protocol/handshake/device.ts';
 
 /** A list in memory, which a test changes as the owner of a server would. */
 export class MemoryDevices implements DeviceList {
@@ -25,7 +25,7 @@ export class MemoryDevices implements DeviceList {
 
   async enrol(wanted: WantedDevice): Promise<Device> {
     const device = enrolled(this.#devices, wanted, 0);
-    const before = deviceOf(this.#devices, device.key);
+    const before = findDevice(this.#devices, device.key);
     this.replace([...this.#devices.filter(other => other !== before), device]);
     return device;
   }

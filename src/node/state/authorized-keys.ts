@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { LineError } from '../../errors.ts';
 import { type Clock, systemClock, type Timer } from '../../line/clock.ts';
-import { type DeviceList, deviceOf, enrolled, type WantedDevice } from '../../line/device-list.ts';
-import type { Device } from '../../protocol/handshake/device.ts';
+import { type DeviceList, enrolled, type WantedDevice } from '../../line/device-list.ts';
+import { type Device, findDevice } from '../../protocol/handshake/device.ts';
 import { decodeAuthorizedKeys, encodeDevice, encodeRemoval, type UnreadLine } from './authorized-keys-file.ts';
 import { type StateFolders, stateFolders } from './folders.ts';
 import { appendPrivateLine, type PrivateFile, privateFileVersion, readPrivateFile } from './private-file.ts';
@@ -109,11 +109,11 @@ export class AuthorizedKeys implements DeviceList {
       await this.#read();
       const device = make(this.#devices);
       const line = encodeDevice(device);
-      const before = deviceOf(this.#devices, device.key);
+      const before = findDevice(this.#devices, device.key);
       if (before !== undefined && encodeDevice(before) === line) return before;
       await appendPrivateLine(this.#file, line);
       await this.#read();
-      const after = deviceOf(this.#devices, device.key);
+      const after = findDevice(this.#devices, device.key);
       // Another process may have taken the name, or the last place, in the same moment.
       if (after === undefined || encodeDevice(after) !== line) {
         throw new LineError('EXISTS', 'somebody else has changed the list in the same moment');
