@@ -102,9 +102,13 @@ export async function serve(context: CommandContext, directory: string, options:
     // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
   } else {
-    announce(context, resolve(directory), server, offeredPermissions(services, allow), passphrase);
+    announce(context, server, {
+      directory: resolve(directory),
+      offered: offeredPermissions(services, allow),
+      passphrase,
+      isPairing: options.pair === true,
+    });
     tellOfDevices(context, devices.devices.length);
-    if (options.pair) context.note('whoever logs in may pair, and needs no passphrase from then on: postern pair');
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
@@ -113,10 +117,8 @@ export async function serve(context: CommandContext, directory: string, options:
 
 function announce(
   context: CommandContext,
-  directory: string,
   server: Server,
-  offered: readonly Permission[],
-  passphrase: Passphrase,
+  { directory, offered, passphrase, isPairing }: Announced,
 ): void {
   const { colors } = context.stderr;
   context.note(`serving ${escapeText(directory)}, ${summarise(offered)}, on port ${server.port}`);
@@ -134,6 +136,15 @@ function announce(
   if (offered.includes('agents')) context.note(`${where} agent ${url}, and from a third: postern agents ${url}`);
   if (!['read', 'write', 'exec', 'shell', 'chat', 'agents'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
+  if (isPairing) context.note(`${where} pair ${url}, and it needs no passphrase from then on`);
+}
+
+interface Announced {
+  readonly directory: string;
+  readonly offered: readonly Permission[];
+  readonly passphrase: Passphrase;
+  /** Whoever logs in may have his machine let in by its key. */
+  readonly isPairing: boolean;
 }
 
 /** Who is let in besides those who know the passphrase; an owner who has forgotten them shall not be surprised. */
