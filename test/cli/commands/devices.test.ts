@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Home, PASSPHRASE, run, startForTest } from '../support/command.ts';
+import { Home, PASSPHRASE, run, startForTest, stop } from '../support/command.ts';
 import { Served } from '../support/served.ts';
 import { InTerminal } from '../support/terminal.ts';
 
@@ -132,6 +132,15 @@ describe('a machine that is paired', () => {
     const may = await served.run(['may', '--json', served.url], NO_PASSPHRASE);
     expect(JSON.parse(may.stdout).allowed).toEqual(['read']);
     expect((await served.run(['put', '-', `${served.url}/x`], NO_PASSPHRASE)).status).toBe(7);
+  });
+
+  it('is let in by the next server of this user too, whatever its passphrase, and though pairing is closed', async () => {
+    const served = await paired();
+    await stop(served.server);
+    const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`];
+    const next = startForTest(served.home, args, NO_PASSPHRASE);
+    await next.until('stdout', /"type":"ready"/);
+    expect(await served.run(['may', served.url], NO_PASSPHRASE)).toMatchObject({ status: 0, stderr: '' });
   });
 
   it('is taken at its word when a passphrase is given for this call', async () => {
