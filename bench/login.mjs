@@ -72,12 +72,10 @@ async function guessCost() {
         get: (_, name) => (name === 'handshakeBytes' ? segments => (finish = segments[0]) : () => {}),
       }),
       {
-        prs,
-        realm: '',
+        passphrase: { prs, realm: '', pakeKey: nodeCrypto.generateKeyPair() },
         staticKey: keys.client,
         nonce: nodeCrypto.randomBytes(16),
         ephemeral: nodeCrypto.generateKeyPair(),
-        pakeKey: nodeCrypto.generateKeyPair(),
         checkServerKey: () => {},
       },
     );

@@ -8,16 +8,27 @@ export { type ConnectedLine, type OpenLineOptions, openLine } from './line/conne
 export type { AskOptions, DatagramAnswer, DatagramAsker } from './line/datagram-asker.ts';
 export type { AnswerDatagram, DatagramArrival } from './line/datagram-host.ts';
 export type { DatagramOffer } from './line/datagram-offer.ts';
+export { type DeviceList, enrolled, type WantedDevice } from './line/device-list.ts';
 export type { Line } from './line/line.ts';
-export { type KnownClients, Listener, type ListenerOptions, type RejectedLogin } from './line/listener.ts';
+export {
+  type KnownClients,
+  Listener,
+  type ListenerOptions,
+  type PairingAsked,
+  type RejectedLogin,
+} from './line/listener.ts';
 export { isLineLost } from './line/lost.ts';
+export { type PairDeviceOptions, type PairingControl, pairDevice } from './line/pairing.ts';
+export type { ListenerDevices } from './line/pairing-host.ts';
 export type { LinePeer, OpenOptions, Route } from './line/route.ts';
 export type { AdmissionLimits } from './protocol/admission/admission-limits.ts';
 export type { JsonObject } from './protocol/bytes/json.ts';
 export { decodeName, encodeName } from './protocol/bytes/text.ts';
 export type { CryptoProvider, KeyPair } from './protocol/crypto/provider.ts';
+export type { Device } from './protocol/handshake/device.ts';
 export type { Realm } from './protocol/handshake/responder.ts';
 export { SHELL_AWAY_MS } from './protocol/limits.ts';
+export { deviceName, type Paired } from './protocol/pairing.ts';
 export { stretchPassphrase } from './protocol/pake/passphrase.ts';
 export { Agent, type AgentOptions, joinAgents, type Membership, type ReachedEvent } from './services/agents/agent.ts';
 export { type AgentsHostOptions, agentsHost } from './services/agents/host.ts';
@@ -137,7 +148,7 @@ export {
 } from './services/files/syncing/sync.ts';
 export { syncOnChange } from './services/files/syncing/sync-on-change.ts';
 export { PERMISSIONS, type Permission } from './services/permission.ts';
-export { dispatchChannels, dispatchDatagrams, offeredPermissions } from './services/registry.ts';
+export { datagramPermissions, dispatchChannels, dispatchDatagrams, offeredPermissions } from './services/registry.ts';
 export type { DatagramKind, Service, ServiceKind } from './services/service.ts';
 export { openShell, type RemoteTerminal, type ShellOptions } from './services/shell/remote-terminal.ts';
 export { type ShellHost, type ShellHostOptions, shellHost } from './services/shell/shell-host.ts';

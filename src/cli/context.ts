@@ -34,6 +34,8 @@ export class CommandContext {
   /** What is being done, for the first line of a failure: `cannot get notes.txt from lab`. */
   doing: string | undefined;
   phase: Phase = 'working';
+  /** Why it failed, where the command knows better than the code. */
+  why: string | undefined;
   /** What to try after a failure, where the command knows better than the code; `''` for nothing. */
   hint: string | undefined;
   /** The display that holds lines of the terminal now: what is written must pass through it. */

@@ -16,6 +16,8 @@ export interface Failure {
 export interface FailureContext {
   /** What failed and on which machine, as a phrase: `cannot get notes.txt from lab`. */
   readonly what?: string | undefined;
+  /** Why it failed, where the command knows better than the code. */
+  readonly why?: string | undefined;
   readonly phase?: Phase | undefined;
   /** Takes the place of the usual table, for commands whose status is not theirs alone. */
   readonly exitStatus?: ((code: LineErrorCode) => ExitStatus) | undefined;
@@ -28,7 +30,7 @@ export interface FailureContext {
 export function describeFailure(error: unknown, context: FailureContext = {}): Failure {
   const known = asLineError(error);
   const exit = context.exitStatus?.(known.code) ?? exitStatusOf(known.code, context.phase);
-  const why = explainError(known);
+  const why = escapeOptional(context.why) ?? explainError(known);
   const hint = (escapeOptional(context.hint) ?? hintFor(known)) || undefined;
   const what = escapeOptional(context.what);
   const message = what === undefined ? why : `${what}: ${why}`;

@@ -28,6 +28,7 @@ const DIALLING: ReadonlySet<string> = new Set([
   'mv',
   'ping',
   'may',
+  'pair',
   'shell',
   'agent',
   'agents',

@@ -28,5 +28,6 @@ function listed(command: Command): Command[] {
 /** Commands that share a line, by the first of them. */
 const TOGETHER: ReadonlyMap<string, { readonly term: string; readonly summary: string }> = new Map([
   ['rm', { term: 'rm, mkdir, mv', summary: 'remove, make folders, rename or move there' }],
+  ['pair', { term: 'pair, devices, forget', summary: 'need no passphrase, who needs none, forget a key' }],
   ['ping', { term: 'ping, may', summary: 'how far it is, what you may do there' }],
 ]);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { addGet, addLs, addMkdir, addMv, addPut, addRm, addServe, addSync } from './grammar/files.ts';
 import { addAgent, addAgents, addChat, addExec, addShell, addTime } from './grammar/machines.ts';
-import { connecting, type MakeContext, output, parseCount, reaching } from './grammar/options.ts';
+import { connecting, DEFAULT_ALLOW, type MakeContext, output, parseCount, reaching } from './grammar/options.ts';
 import { HELP_FORMAT } from './help.ts';
 import { parsePort } from './port.ts';
 import { VERSION } from './version.ts';
@@ -56,12 +56,46 @@ function addMay(program: Command, makeContext: MakeContext): void {
   reaching(command);
 }
 
+function addPair(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('pair')
+    .argument('<place>', 'HOST')
+    .summary('need no passphrase there from now on')
+    .description(
+      'Has HOST let this machine in by its key from now on, where that is allowed (serve --pair). Takes the passphrase once.',
+    )
+    .option('--name <name>', 'what this machine is called there (default: its own name)')
+    .action(async (place: string, options, ran) => {
+      const { pair } = await import('./commands/pair.ts');
+      await pair(makeContext(options), place, ran.opts());
+    });
+  connecting(command);
+}
+
+function addDevices(program: Command, makeContext: MakeContext): void {
+  const command = program
+    .command('devices')
+    .argument('[action]', 'list, add KEY, or remove NAME or FINGERPRINT', 'list')
+    .argument('[word...]', 'KEY, NAME or FINGERPRINT')
+    .summary('who needs no passphrase here')
+    .description('Lists the machines that this one lets in by their key when it serves, puts one in, or takes one out.')
+    .option('--name <name>', 'with add: what it is called here')
+    .option('--allow <list>', `with add: what it may do at most (default: what it had, else ${DEFAULT_ALLOW})`)
+    .action(async (action: string, words: string[], options, ran) => {
+      const { devices } = await import('./commands/devices.ts');
+      await devices(makeContext(options), action, words, ran.opts());
+    });
+  output(command);
+}
+
 function addForget(program: Command, makeContext: MakeContext): void {
   const command = program
     .command('forget')
     .argument('<place>', 'HOST')
     .summary('forget the key of a server')
-    .description('Forgets the key that was pinned for HOST at the first login; with --port only that of one port.')
+    .description(
+      'Forgets the key that was pinned for HOST at the first login, and that this machine is paired there; with --port only of one port.',
+    )
     .option('-p, --port <n>', 'only this port', parsePort)
     .action(async (place: string, options, ran) => {
       const { forget } = await import('./commands/forget.ts');
@@ -124,6 +158,8 @@ const ADDERS = [
   addTime,
   addPing,
   addMay,
+  addPair,
+  addDevices,
   addForget,
   addDemo,
   addClassic,

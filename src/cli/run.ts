@@ -54,6 +54,7 @@ function reportFailure(
   const failure = describeFailure(error, {
     // Whoever has just said no needs no account of what that keeps from being done.
     what: error instanceof LineError && error.code === 'CANCELLED' ? undefined : context?.doing,
+    why: context?.why,
     phase: context?.phase,
     exitStatus: context?.failureStatus,
     verbose: context?.options.verbose,

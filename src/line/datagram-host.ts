@@ -7,6 +7,7 @@ import { ID_BYTES } from '../protocol/datagrams/packet.ts';
 import { DatagramResponder } from '../protocol/datagrams/responder.ts';
 import type { Session } from '../protocol/endpoint.ts';
 import { DATAGRAM_OPENING_BURST, DATAGRAM_REQUESTS_PER_SECOND } from '../protocol/limits.ts';
+import { withinCeiling } from './ceiling.ts';
 import type { Clock } from './clock.ts';
 
 /**
@@ -31,11 +32,17 @@ export class DatagramHost {
     const { clock, answer, onFault } = this.#options;
     const atMs = clock.now();
     try {
-      return this.#responder.receive(packet, atMs, request => answer(request, { atMs }));
+      return this.#responder.receive(packet, atMs, (request, ceiling) => answer(request, { atMs, ceiling }));
     } catch (thrown) {
       onFault?.(thrown);
       return undefined;
     }
+  }
+
+  /** Whether a login with this ceiling may ask anything at all. */
+  mayAsk(ceiling: readonly string[] | undefined): boolean {
+    const { permissions } = this.#options;
+    return permissions === undefined || withinCeiling(permissions, ceiling).length > 0;
   }
 
   /** What one session has of this: at most one connection, for as long as the session lasts. */
@@ -48,6 +55,8 @@ export interface DatagramHostOptions {
   readonly provider: CryptoProvider;
   readonly clock: Clock;
   readonly answer: AnswerDatagram;
+  /** The permissions that `answer` asks for: a login without any of them gets no connection. Every login gets one if absent. */
+  readonly permissions?: readonly string[] | undefined;
   /** Of each session; 50 unless given. */
   readonly requestsPerSecond?: number | undefined;
   /** A fault of ours: the request is not answered. */
@@ -60,6 +69,8 @@ export type AnswerDatagram = (request: JsonObject, arrival: DatagramArrival) => 
 export interface DatagramArrival {
   /** By the clock of the listener (`Clock.now`). */
   readonly atMs: number;
+  /** Of the login that asks; see `Route.ceiling`. */
+  readonly ceiling?: readonly string[] | undefined;
 }
 
 export class SessionDatagrams {
@@ -80,7 +91,7 @@ export class SessionDatagrams {
   }
 
   /** Takes `dgram` of the client: a new connection, and the answer that tells of it. Nothing for one too many. */
-  open(message: JsonObject, { exporter }: Pick<Session, 'exporter'>): JsonObject | undefined {
+  open(message: JsonObject, { exporter, login }: Pick<Session, 'exporter' | 'login'>): JsonObject | undefined {
     const clientId = decodeOpening(message);
     const nowMs = this.#clock.now();
     if (this.#openings.waitMs(nowMs) > 0) return undefined;
@@ -89,7 +100,8 @@ export class SessionDatagrams {
     const id = this.#freshId();
     const { clientToServer, serverToClient } = exporter.datagramSecrets(id, clientId);
     const secrets = { sending: serverToClient, receiving: clientToServer };
-    this.#responder.add(id, new DatagramConnection(this.#provider, secrets, clientId), this.#requests, nowMs);
+    const connection = new DatagramConnection(this.#provider, secrets, clientId);
+    this.#responder.add(id, connection, this.#requests, nowMs, login.device?.allow);
     this.#id = id;
     return encodeOpened(id, clientId);
   }

@@ -2,6 +2,7 @@ import type { LineError } from '../errors.ts';
 import type { JsonObject } from '../protocol/bytes/json.ts';
 import { u64Bytes } from '../protocol/bytes/writer.ts';
 import type { Aead } from '../protocol/crypto/provider.ts';
+import type { Device } from '../protocol/handshake/device.ts';
 import type { Exporter } from '../protocol/handshake/key-schedule.ts';
 import { CLOSE_GRACE_MS } from '../protocol/limits.ts';
 import type { Channel } from './channel.ts';
@@ -35,9 +36,23 @@ export class Line implements Route {
     return this;
   }
 
+  /** What opened this line: a passphrase, or the key of a machine that is paired. */
+  get openedBy(): 'passphrase' | 'device' {
+    return this.#opened.session.login.kind;
+  }
+
   /** At the listening side: the name of the passphrase that opened this line, `''` for the usual one. */
   get realm(): string | undefined {
-    return this.#opened.session.realm;
+    return this.#opened.session.login.realm;
+  }
+
+  /** At the listening side: the machine whose key opened this line, as the list had it then. */
+  get device(): Device | undefined {
+    return this.#opened.session.login.device;
+  }
+
+  get ceiling(): readonly string[] | undefined {
+    return this.device?.allow;
   }
 
   /** Sixteen hex digits in four groups: the same at both ends exactly if nobody stands between them. */

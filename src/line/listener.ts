@@ -2,21 +2,27 @@ import { LineError } from '../errors.ts';
 import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
 import { Admission, type AdmissionTicket, type HelloMode } from '../protocol/admission.ts';
 import { encodeBase64url } from '../protocol/bytes/base64url.ts';
+import type { JsonObject } from '../protocol/bytes/json.ts';
 import { encodeUtf8 } from '../protocol/bytes/text.ts';
 import type { Settings } from '../protocol/channels/settings.ts';
 import type { CryptoProvider, KeyPair } from '../protocol/crypto/provider.ts';
 import { DGRAM } from '../protocol/datagrams/control.ts';
 import { Endpoint, type Session } from '../protocol/endpoint.ts';
+import type { Device } from '../protocol/handshake/device.ts';
 import { MODE } from '../protocol/handshake/messages.ts';
 import type { LoginGate, Realm } from '../protocol/handshake/responder.ts';
 import { HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_LINES_PER_DEVICE } from '../protocol/limits.ts';
+import { PAIR } from '../protocol/pairing.ts';
 import type { DatagramPort } from '../transports/datagram.ts';
 import type { Transport } from '../transports/transport.ts';
+import { withinCeiling } from './ceiling.ts';
 import type { Channel } from './channel.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DatagramHost, type DatagramHostOptions } from './datagram-host.ts';
+import { DeviceSessions } from './device-sessions.ts';
 import type { Line } from './line.ts';
 import { ourSettings } from './our-settings.ts';
+import { type ListenerDevices, PairingHost } from './pairing-host.ts';
 import { LineSession } from './session.ts';
 import { UnreadBudget } from './unread-budget.ts';
 
@@ -32,6 +38,7 @@ export class Listener {
   readonly #budget = new UnreadBudget();
   readonly #sessions = new Set<LineSession>();
   readonly #linesOfDevice = new Map<string, number>();
+  readonly #deviceSessions: DeviceSessions;
   readonly #datagrams: DatagramHost | undefined;
   #datagramPort: number | undefined;
   #isClosing = false;
@@ -44,6 +51,7 @@ export class Listener {
     if (datagrams !== undefined) {
       this.#datagrams = new DatagramHost({ ...datagrams, provider, clock: this.#clock, onFault });
     }
+    this.#deviceSessions = new DeviceSessions(options.devices);
     this.#knownClients = options.knownClients ?? new MemoryKnownClients();
     this.#admission = new Admission(options.limits ?? {}, {
       has: (key, realm) => this.#knownClients.has(this.#clientTag(key, realm)),
@@ -93,6 +101,7 @@ export class Listener {
   /** Closes every line: in good order, and after `graceMs` at once. */
   async close(graceMs = 2_000): Promise<void> {
     this.#isClosing = true;
+    this.#deviceSessions.close();
     const sessions = [...this.#sessions];
     const timer = this.#clock.after(graceMs, () => {
       for (const session of sessions) session.abort(new LineError('SHUTDOWN', 'this machine stops serving'));
@@ -104,6 +113,7 @@ export class Listener {
   #makeSession(transport: Transport, login: Login): LineSession {
     const { provider } = this.#options;
     const datagrams = this.#datagrams?.forSession();
+    const pairing = this.#makePairing(message => session.answerControl(message), transport);
     let opened: Session | undefined;
     const session: LineSession = new LineSession(
       transport,
@@ -116,11 +126,18 @@ export class Listener {
           opened = loggedIn;
           login.succeeded();
           this.#countDevice(session, loggedIn.peerKey);
-          this.#rememberClient(loggedIn);
-          session.sendControl({ t: 'welcome', caps: this.#options.allowed ?? [], udp: this.#datagramPort });
+          const { realm, device } = loggedIn.login;
+          if (realm !== undefined) this.#rememberClient(loggedIn.peerKey, realm);
+          if (device !== undefined) this.#deviceSessions.add(session, device, () => datagrams?.close());
+          session.sendControl(this.#welcome(device?.allow));
         },
         onControl: (type, message) => {
-          if (type !== DGRAM || datagrams === undefined || opened === undefined) return false;
+          if (opened === undefined) return false;
+          if (type === PAIR) {
+            pairing.receive(message, opened);
+            return true;
+          }
+          if (type !== DGRAM || datagrams === undefined || !this.#mayAsk(opened.login.device?.allow)) return false;
           const answer = datagrams.open(message, opened);
           if (answer !== undefined) session.answerControl(answer);
           return true;
@@ -143,11 +160,37 @@ export class Listener {
           }),
           realm: name => this.#options.realms.find(realm => realm.name === name),
           unknownRealm: { generated: this.#options.realms.every(realm => realm.generated) },
+          devices: () => this.#deviceSessions.offered,
           gate: login,
         }),
     );
     void session.closed.then(() => datagrams?.close());
     return session;
+  }
+
+  /** What a login is told first: what it may do, and whether by datagrams too. */
+  #welcome(ceiling: readonly string[] | undefined): JsonObject {
+    const { allowed = [] } = this.#options;
+    const udp = this.#mayAsk(ceiling) ? this.#datagramPort : undefined;
+    return { t: 'welcome', caps: withinCeiling(allowed, ceiling), udp };
+  }
+
+  #mayAsk(ceiling: readonly string[] | undefined): boolean {
+    return this.#datagrams?.mayAsk(ceiling) === true;
+  }
+
+  #makePairing(answer: (message: JsonObject) => void, { peer }: Transport): PairingHost {
+    const { devices, allowed = [], onPairing, onFault } = this.#options;
+    return new PairingHost({
+      devices,
+      allowed,
+      answer,
+      onAsked: result => {
+        const [device, error] = result instanceof LineError ? [undefined, result] : [result, undefined];
+        this.#tell(() => onPairing?.({ address: peer.label, device, error }));
+      },
+      onFault: thrown => onFault?.(thrown),
+    });
   }
 
   #settings(): Settings {
@@ -178,8 +221,8 @@ export class Listener {
     queueMicrotask(() => session.abort(new LineError('TOO_MANY', 'this device has too many lines open here')));
   }
 
-  #rememberClient(session: Session): void {
-    const tag = this.#clientTag(session.peerKey, session.realm!);
+  #rememberClient(key: Uint8Array, realm: string): void {
+    const tag = this.#clientTag(key, realm);
     if (this.#knownClients.has(tag)) return;
     // It counts from now on; that it could not be stored concerns the next run only.
     Promise.resolve(this.#knownClients.add(tag)).catch((thrown: unknown) => this.#options.onFault?.(thrown));
@@ -300,6 +343,10 @@ export interface ListenerOptions {
   readonly onChannel?: ((channel: Channel, line: Line) => Promise<void>) | undefined;
   /** A peer has logged in. */
   readonly onLine?: ((line: Line) => void) | undefined;
+  /** Who is let in by key alone, and whether who logs in with a passphrase may be put there; nobody by default. */
+  readonly devices?: ListenerDevices | undefined;
+  /** A client has asked to be let in by its key from now on. */
+  readonly onPairing?: ((asked: PairingAsked) => void) | undefined;
   /** A connection ended without having logged in. */
   readonly onRejected?: ((rejected: RejectedLogin) => void) | undefined;
   /** A fault of ours; the peer learns only that there was one. */
@@ -308,7 +355,7 @@ export interface ListenerOptions {
   readonly knownClients?: KnownClients | undefined;
   readonly limits?: Partial<AdmissionLimits> | undefined;
   /** Answers questions by datagrams, once `answerDatagrams` has been called. */
-  readonly datagrams?: Pick<DatagramHostOptions, 'answer' | 'requestsPerSecond'> | undefined;
+  readonly datagrams?: Pick<DatagramHostOptions, 'answer' | 'permissions' | 'requestsPerSecond'> | undefined;
   /** Name and version of the program, shown to peers after login. */
   readonly agent?: string | undefined;
   /** First credit of each channel; 4 MiB unless given. Smaller where readers of many channels are other machines. */
@@ -320,6 +367,14 @@ export interface KnownClients {
   has(tag: string): boolean;
   /** Counts at once; the promise settles when it is stored. */
   add(tag: string): Promise<void> | void;
+}
+
+export interface PairingAsked {
+  /** As the operating system says. */
+  readonly address: string;
+  /** The entry that is kept now; `undefined` if there is none, for the reason `error`. */
+  readonly device: Device | undefined;
+  readonly error: LineError | undefined;
 }
 
 export interface RejectedLogin {

@@ -13,6 +13,8 @@ export interface Route {
   readonly peer: LinePeer;
   /** The same for all routes that are due to one line of the peer: what it may have at once is counted by this. */
   readonly origin: object;
+  /** The permissions that whoever is at the other end may have here at most; as many as this machine allows if absent. */
+  readonly ceiling?: readonly string[] | undefined;
   /** Opens a channel to the service that offers `kind`. Nothing is waited for: a refusal arrives on the channel. */
   open(kind: string, request?: JsonObject, options?: OpenOptions): Channel;
   /**

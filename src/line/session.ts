@@ -115,8 +115,9 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
     this.flush();
   }
 
-  /** The same in answer to one of the peer's. */
+  /** The same in answer to one of the peer's; nothing on a line that is over. */
   answerControl(message: JsonObject): void {
+    if (this.#phase === 'over') return;
     this.multiplexer.answerControl(message);
     this.flush();
   }
@@ -143,6 +144,13 @@ export class LineSession implements EndpointEvents, PumpOwner, ChannelHost {
   abort(error: LineError): void {
     const spanMs = REJECT_DELAY_MAX_MS - REJECT_DELAY_MIN_MS;
     this.#pump.fail(error, REJECT_DELAY_MIN_MS + this.#options.randomFraction() * spanMs);
+  }
+
+  /** As `abort`, and GOAWAY before it: the peer is not to come back. */
+  revoke(error: LineError): void {
+    if (this.#phase === 'over') return;
+    this.#endpoint.multiplexer?.goAway(error);
+    this.abort(error);
   }
 
   /** As `abort`, but waits for nobody to read the last words. */

@@ -7,9 +7,8 @@ import { type AgentsHostOptions, agentsHost } from '../services/agents/host.ts';
 import { AgentRoutes } from '../services/agents/routes.ts';
 import { offeredPermissions } from '../services/registry.ts';
 import type { Service } from '../services/service.ts';
-import { type ConnectOptions, connect } from './connect.ts';
+import { type ConnectOptions, connect, stretchFor } from './connect.ts';
 import { nodeCrypto } from './crypto.ts';
-import { StretchedPassphrase } from './stretched-passphrase.ts';
 
 /**
  * Makes this machine an agent of a server: dials, joins under `name` and stays. When the line is lost, or the server cannot
@@ -22,10 +21,7 @@ import { StretchedPassphrase } from './stretched-passphrase.ts';
  */
 export async function runAgent(options: RunAgentOptions): Promise<void> {
   const { signal } = options;
-  const stretched =
-    typeof options.passphrase === 'string'
-      ? new StretchedPassphrase(options.passphrase, options.realm)
-      : options.passphrase;
+  const stretched = stretchFor(options);
   const agent = new Agent({ ...options, randomBytes: length => nodeCrypto.randomBytes(length) });
   const isStopped = (): boolean => signal?.aborted === true;
   let attempt = 0;

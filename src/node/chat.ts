@@ -6,9 +6,8 @@ import type { Route } from '../line/route.ts';
 import { ChatRoom, type ChatRoomOptions } from '../services/chat/chat-room.ts';
 import type { JoinedRoom } from '../services/chat/message.ts';
 import { LASTING, waitBeforeDialling } from './agent.ts';
-import { type ConnectOptions, connect } from './connect.ts';
+import { type ConnectOptions, connect, stretchFor } from './connect.ts';
 import { nodeCrypto } from './crypto.ts';
-import { StretchedPassphrase } from './stretched-passphrase.ts';
 
 /** A room to attach to lines one after the other; see `ChatRoom`. */
 export function makeChatRoom(options: Omit<ChatRoomOptions, 'randomBytes'>): ChatRoom {
@@ -34,10 +33,7 @@ export async function joinChat(
  */
 export async function stayInChat(room: ChatRoom, options: StayInChatOptions): Promise<void> {
   const { onEvent, ...dialling } = options;
-  const passphrase =
-    typeof options.passphrase === 'string'
-      ? new StretchedPassphrase(options.passphrase, options.realm)
-      : options.passphrase;
+  const passphrase = stretchFor(options);
   const leaving = new AbortController();
   const stopListening = onAbort(options.signal, () => leaving.abort());
   void room.left.then(() => leaving.abort());

@@ -21,6 +21,9 @@ export const DEFAULT_PORT = 7678;
  * Dials `host` over TCP and logs in with the passphrase. At the first login the server's key is pinned for this host and
  * port; from then on another key is `PIN`. A server that is `BUSY` is tried again until `connectTimeoutMs` is up.
  *
+ * Without a passphrase the key of this machine is to open the line: for a server whose key is pinned, and that has this
+ * machine in its list (`pairDevice`); `AUTH` if it has not, and `USAGE` without a pin.
+ *
  * Throws `UNREACHABLE`, `AUTH`, `PIN`, `BUSY`, `VERSION`, `TIMEOUT`, `CANCELLED`, and `USAGE` for options that make no
  * sense.
  */
@@ -34,14 +37,9 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
   if (!(timeoutMs > 0 && timeoutMs <= MAX_CONNECT_TIMEOUT_MS)) {
     throw new LineError('USAGE', 'connectTimeoutMs is more than 0 and at most 24 days');
   }
-  const stretched =
-    typeof options.passphrase === 'string'
-      ? new StretchedPassphrase(options.passphrase, options.realm)
-      : options.passphrase;
-  const { realm } = stretched;
-  if (options.realm !== undefined && options.realm !== realm) {
-    throw new LineError('USAGE', 'the passphrase was stretched for another realm');
-  }
+  const stretched = stretchFor(options);
+  // Before anything is dialled; what counts is what checkPin sees.
+  if (stretched === undefined && (await install.pins.lookup(host, port)) === undefined) throw unknownServer();
   const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const reach = async (): Promise<Transport> => {
@@ -59,9 +57,9 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
     return openLine(transport, {
       provider: nodeCrypto,
       prs,
-      realm,
+      realm: stretched?.realm,
       staticKey,
-      checkServerKey: key => checkPin(pin?.publicKey, key),
+      checkServerKey: key => checkPin(pin?.publicKey, key, stretched === undefined),
       onChannel: options.onChannel,
       agent: options.agent,
       creditBytes: options.sharesLine === true ? SHARED_LINE_CREDIT_BYTES : undefined,
@@ -70,7 +68,7 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
     });
   });
   try {
-    // Only now: the server has proven that it knows the passphrase.
+    // Only now: the server has proven that it knows the passphrase. (Without one there was a pin.)
     if (pin === undefined) await install.pins.remember(host, port, connected.line.peer.key);
   } catch (thrown) {
     connected.line.abort(new LineError('CANCELLED', 'the other side cancelled'));
@@ -82,8 +80,8 @@ export async function connect(options: ConnectOptions): Promise<ConnectedLine> {
 export interface ConnectOptions {
   readonly host: string;
   readonly port?: number | undefined;
-  /** The text, or what has been made of it for this realm before. */
-  readonly passphrase: string | StretchedPassphrase;
+  /** The text, or what has been made of it for this realm before. Without one the key of this machine is to open the line. */
+  readonly passphrase?: string | StretchedPassphrase | undefined;
   /** Which of the server's passphrases it is; the usual one is `''`. */
   readonly realm?: string | undefined;
   /** Whose keys and pins; default those of this user. */
@@ -101,10 +99,22 @@ export interface ConnectOptions {
   readonly sharesLine?: boolean | undefined;
 }
 
+/** What `connect` is given: the text is begun to be stretched. */
+export function stretchFor({
+  passphrase,
+  realm,
+}: Pick<ConnectOptions, 'passphrase' | 'realm'>): StretchedPassphrase | undefined {
+  const stretched = typeof passphrase === 'string' ? new StretchedPassphrase(passphrase, realm) : passphrase;
+  if (realm !== undefined && realm !== stretched?.realm) {
+    throw new LineError('USAGE', 'a realm goes with its own passphrase');
+  }
+  return stretched;
+}
+
 /** What does not need the passphrase is done while it is stretched, the longest part of a login near by. */
 async function prepare(
   reach: () => Promise<Transport>,
-  stretched: StretchedPassphrase,
+  stretched: StretchedPassphrase | undefined,
   install: Install,
   { host, port }: { readonly host: string; readonly port: number },
 ) {
@@ -115,8 +125,8 @@ async function prepare(
       install.deviceKey(),
       install.pins.lookup(host, port),
     ]);
-    rehearse(nodeCrypto);
-    const prs = await stretched.prs;
+    if (stretched !== undefined) rehearse(nodeCrypto);
+    const prs = await stretched?.prs;
     const isFresh = performance.now() - transport.at < MAX_SILENCE_MS;
     if (!isFresh) transport.reached.destroy();
     return { prs, staticKey, pin, transport: isFresh ? transport.reached : undefined };
@@ -166,10 +176,16 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 /** A timer of Node holds no more. */
 const MAX_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
 
-function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array): void {
+/** `isNeeded`: there is no passphrase that could prove a server which nobody has met. */
+function checkPin(pinned: Uint8Array | undefined, shown: Uint8Array, isNeeded: boolean): void {
+  if (pinned === undefined && isNeeded) throw unknownServer();
   if (pinned === undefined || Buffer.compare(pinned, shown) === 0) return;
   throw new LineError(
     'PIN',
     `the key of this server has changed: pinned is ${fingerprint(pinned)}, shown was ${fingerprint(shown)}`,
   );
+}
+
+function unknownServer(): LineError {
+  return new LineError('USAGE', 'without a passphrase the server must be known: log in with the passphrase once');
 }

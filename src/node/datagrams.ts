@@ -7,7 +7,10 @@ import { dialUdp } from './transports/datagram.ts';
  * not. Whether packets get through shows only when something is asked. It ends with the line. Throws `UNREACHABLE` where no
  * way leads there.
  */
-export async function openDatagrams({ line, datagrams }: ConnectedLine): Promise<DatagramAsker | undefined> {
+export async function openDatagrams({
+  line,
+  datagrams,
+}: Pick<ConnectedLine, 'line' | 'datagrams'>): Promise<DatagramAsker | undefined> {
   if (datagrams === undefined) return undefined;
   const { address, port } = splitAddress(line.peer.address);
   return datagrams.open(await dialUdp(address, datagrams.port === 0 ? port : datagrams.port));

@@ -1,13 +1,15 @@
 import { createServer, type Server as TcpServer } from 'node:net';
 import { LineError } from '../errors.ts';
 import { toLineError as asLineError } from '../line/abort.ts';
+import { withinCeiling } from '../line/ceiling.ts';
 import type { Line } from '../line/line.ts';
-import { Listener, type RejectedLogin } from '../line/listener.ts';
+import { Listener, type PairingAsked, type RejectedLogin } from '../line/listener.ts';
+import type { ListenerDevices } from '../line/pairing-host.ts';
 import type { AdmissionLimits } from '../protocol/admission/admission-limits.ts';
 import { SHARED_LINE_CREDIT_BYTES } from '../protocol/limits.ts';
 import { stretchPassphrase } from '../protocol/pake/passphrase.ts';
 import type { Permission } from '../services/permission.ts';
-import { dispatchChannels, dispatchDatagrams, offeredPermissions } from '../services/registry.ts';
+import { datagramPermissions, dispatchChannels, dispatchDatagrams, offeredPermissions } from '../services/registry.ts';
 import type { Service } from '../services/service.ts';
 import type { DatagramPort } from '../transports/datagram.ts';
 import { DEFAULT_PORT } from './connect.ts';
@@ -19,7 +21,7 @@ import { bindUdp } from './transports/datagram.ts';
 import { acceptedTcp } from './transports/tcp.ts';
 
 /**
- * Listens on TCP and serves `services` to whoever knows a passphrase. Nothing is allowed that `allow` does not name. Where a
+ * Listens on TCP and serves `services` to whoever knows a passphrase, and to `devices`. Nothing is allowed that `allow` does not name. Where a
  * service that is allowed answers datagrams, it does so on the UDP port of the same number; one that cannot be had is told
  * to `onDatagramsFailed`, and everything else goes on.
  *
@@ -59,13 +61,22 @@ export async function listen(options: ListenOptions): Promise<Server> {
     onRejected: options.onRejected,
     onFault: options.onFault,
     limits: options.limits,
-    datagrams: answer === undefined ? undefined : { ...options.datagrams, answer },
+    devices: options.devices,
+    onPairing: options.onPairing,
+    datagrams:
+      answer === undefined
+        ? undefined
+        : { ...options.datagrams, answer, permissions: withinCeiling(datagramPermissions(services), allow) },
     agent: options.agent,
     creditBytes: offered.includes('agents') ? SHARED_LINE_CREDIT_BYTES : undefined,
   });
   // The line turns reading on.
   const tcp = createServer({ pauseOnConnect: true }, socket => listener.accept(acceptedTcp(socket)));
-  await bind(tcp, options.host, port);
+  await bind(tcp, options.host, port).catch(async (thrown: unknown) => {
+    // It listens to the list of machines, which would keep the process.
+    await listener.close();
+    throw thrown;
+  });
   const server = new Server(tcp, listener);
   if (answer !== undefined) await server.answerDatagrams(options.onDatagramsFailed);
   return server;
@@ -141,6 +152,13 @@ export interface ListenOptions {
   readonly services?: readonly Service[] | undefined;
   /** Permissions of everyone who logs in; default none. */
   readonly allow?: readonly Permission[] | undefined;
+  /**
+   * Who is let in by key alone (`AuthorizedKeys`), and whether who logs in with a passphrase may be put there; nobody by
+   * default. The list belongs to the caller, who closes it after the server.
+   */
+  readonly devices?: ListenerDevices | undefined;
+  /** A client has asked to be let in by its key from now on. */
+  readonly onPairing?: ((asked: PairingAsked) => void) | undefined;
   /** Whose keys; default those of this user. */
   readonly install?: Install | undefined;
   readonly limits?: Partial<AdmissionLimits> | undefined;

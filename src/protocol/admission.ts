@@ -80,7 +80,10 @@ export interface AdmissionTicket {
   guess(guess: Guess, nowMs: number): 'admit' | 'gone' | Busy;
   /** Whether this FINISH has used up a one-time code, right or wrong: the owner is to be told (R-A2). */
   readonly usedUpCode: boolean;
-  /** Logged in: gives the charge and the tokens back, clears what its source has guessed wrong, frees the place. */
+  /**
+   * Logged in: gives the tokens back and frees the place. By a passphrase also gives the charge back and clears what its
+   * source has guessed wrong; a key proves nothing about a passphrase.
+   */
   succeeded(): void;
   /** Not logged in. The charge stays, and so does the place, until `left`. */
   failed(nowMs: number): void;
@@ -163,7 +166,7 @@ class Ticket implements AdmissionTicket, HalfOpenConnection {
   succeeded(): void {
     if (this.#state === 'ended') return;
     this.#expect('succeeded', this.#mode === 'passphrase' ? 'admitted' : 'replied');
-    this.#tables.guesses.succeeded(this.sources, this.#charge);
+    if (this.#mode === 'passphrase') this.#tables.guesses.succeeded(this.sources, this.#charge);
     for (const bucket of this.#takenFrom) bucket.giveBack();
     this.#end();
   }

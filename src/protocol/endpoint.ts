@@ -4,8 +4,15 @@ import type { Settings } from './channels/settings.ts';
 import type { CryptoProvider } from './crypto/provider.ts';
 import { InitiatorHandshake, type InitiatorOptions } from './handshake/initiator.ts';
 import type { Exporter, SessionSecrets } from './handshake/key-schedule.ts';
-import { encodeReject, errorFromReject, MESSAGE, maxMessageBytes, REJECT } from './handshake/messages.ts';
-import { ResponderHandshake, type ResponderOptions } from './handshake/responder.ts';
+import {
+  encodeReject,
+  errorFromReject,
+  type LoginKind,
+  MESSAGE,
+  maxMessageBytes,
+  REJECT,
+} from './handshake/messages.ts';
+import { type AcceptedLogin, ResponderHandshake, type ResponderOptions } from './handshake/responder.ts';
 import { RecordKeys } from './records/record-keys.ts';
 import { checkRecordHeader, openRecord, sealRecord } from './records/seal.ts';
 import { type Unit, UnitReader } from './records/unit-reader.ts';
@@ -141,7 +148,7 @@ export class Endpoint {
       case 'initiating': {
         const { finish, secrets, serverKey } = phase.handshake.receive(unit);
         this.#events.handshakeBytes([finish]);
-        this.#begin('confirming', 'initiator', secrets, { peerKey: serverKey, realm: undefined });
+        this.#begin('confirming', 'initiator', secrets, { peerKey: serverKey, login: { kind: phase.handshake.kind } });
         return;
       }
       case 'responding':
@@ -149,7 +156,7 @@ export class Endpoint {
         return;
       case 'confirming':
         // Until the server's first record has verified, a REJECT may still be its answer to FINISH.
-        if (unit.type === MESSAGE.REJECT) throw errorFromReject(unit.body);
+        if (unit.type === MESSAGE.REJECT) throw errorFromReject(unit.body, phase.session.login.kind);
         phase.multiplexer.receive(this.#openFirst(phase, unit));
         return;
       case 'open':
@@ -167,7 +174,7 @@ export class Endpoint {
         this.#events.handshakeBytes([result.message]);
         return;
       case 'session':
-        this.#begin('open', 'responder', result.secrets, { peerKey: result.clientKey, realm: result.realm });
+        this.#begin('open', 'responder', result.secrets, { peerKey: result.clientKey, login: result.login });
         return;
       case 'reject':
         this.#phase = { name: 'rejecting', message: result.message, delayed: result.delayed };
@@ -175,7 +182,7 @@ export class Endpoint {
     }
   }
 
-  /** The server's first record proves that it knows the passphrase; only now is the line open for this side. */
+  /** The server's first record proves that it has the keys; only now is the line open for this side. */
   #openFirst(phase: Lane, unit: Unit): Uint8Array {
     const plaintext = openRecord(phase.receiving, unit);
     this.#phase = { ...phase, name: 'open' };
@@ -187,7 +194,7 @@ export class Endpoint {
     name: 'confirming' | 'open',
     role: 'initiator' | 'responder',
     secrets: SessionSecrets,
-    peer: { peerKey: Uint8Array; realm: string | undefined },
+    peer: Pick<Session, 'peerKey' | 'login'>,
   ): void {
     const { clientToServer, serverToClient } = secrets;
     const [sending, receiving] =
@@ -211,15 +218,15 @@ export interface EndpointEvents extends MultiplexerEvents {
   handshakeBytes(segments: Uint8Array[]): void;
   /** There are keys: channels may be opened, and what they send may travel. Nothing is known of the peer yet. */
   keyed(): void;
-  /** The peer has proven that it knows the passphrase and holds its static key. */
+  /** The peer has proven that it holds its static key, and knows the passphrase if one opens the line. */
   opened(session: Session): void;
 }
 
 export interface Session {
   /** The peer's static key, 32 bytes, proven by the handshake. */
   readonly peerKey: Uint8Array;
-  /** At the responder: which passphrase opened the line. */
-  readonly realm: string | undefined;
+  /** What opened the line. Only the responder knows which passphrase of its, or which entry of its list. */
+  readonly login: AcceptedLogin | { readonly kind: LoginKind; readonly realm?: undefined; readonly device?: undefined };
   readonly sessionId: Uint8Array;
   readonly exporter: Exporter;
 }

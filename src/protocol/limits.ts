@@ -44,6 +44,10 @@ export const MAX_JSON_DEPTH = 8;
 /** Arguments and variables of one command (4-services.md §2); all of them together fill at most one message. */
 export const MAX_EXEC_ARGUMENTS = 4096;
 export const MAX_EXEC_VARIABLES = 256;
+/** Machines that one server lets in by their key (1-handshake.md §7), and code points of the name of one. */
+export const MAX_DEVICES = 1000;
+export const MAX_DEVICE_NAME_LENGTH = 64;
+
 /** Input of a process that its host holds until the process takes it. */
 export const EXEC_STDIN_WINDOW_BYTES = 1 * MiB;
 /** What a timer can hold: 24 days. */

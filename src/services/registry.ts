@@ -1,4 +1,5 @@
 import { LineError } from '../errors.ts';
+import { withinCeiling } from '../line/ceiling.ts';
 import type { Channel } from '../line/channel.ts';
 import type { AnswerDatagram } from '../line/datagram-host.ts';
 import type { Route } from '../line/route.ts';
@@ -21,8 +22,9 @@ export function dispatchChannels(
       kinds.set(kind, entry);
     }
   }
-  const granted = new Set<Permission>(allowed);
+  const ours = [...allowed];
   return async (channel, route) => {
+    const granted = new Set(withinCeiling(ours, route.ceiling));
     const entry = kinds.get(channel.kind);
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
     if (!granted.has(entry.permission)) {
@@ -48,14 +50,21 @@ export function dispatchDatagrams(
       types.set(type, entry);
     }
   }
-  const granted = new Set<Permission>(allowed);
-  if (![...types.values()].some(({ permission }) => granted.has(permission))) return undefined;
+  const ours = [...allowed];
+  if (![...types.values()].some(({ permission }) => ours.includes(permission))) return undefined;
   return (request, arrival) => {
     const entry = types.get(readText(request, 't', 64));
     if (entry === undefined) throw new LineError('UNSUPPORTED', 'nothing of this kind is offered');
-    if (!granted.has(entry.permission)) throw new LineError('FORBIDDEN', 'not allowed for this login');
+    const granted = withinCeiling(ours, arrival.ceiling);
+    if (!granted.includes(entry.permission)) throw new LineError('FORBIDDEN', 'not allowed for this login');
     return entry.answer(request, arrival);
   };
+}
+
+/** The permissions that one or the other question by datagrams needs. */
+export function datagramPermissions(services: readonly Service[]): readonly Permission[] {
+  const kinds = services.flatMap(service => Object.values(service.datagrams ?? {}));
+  return [...new Set(kinds.map(({ permission }) => permission))];
 }
 
 /** The permissions that are both granted and of use with these services; what `welcome` tells. */

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_BYTES_BEFORE_LOGIN } from '../../src/protocol/limits.ts';
 import { joined } from '../support/bytes.ts';
-import { Recorded } from '../support/endpoints.ts';
+import { deviceFor } from '../support/devices.ts';
+import { BY_KEY, KEYS, Recorded } from '../support/endpoints.ts';
 import { repaired } from '../support/hello.ts';
 
 /** R-A10: whatever arrives before login, only a `LineError` comes of it (`feed` throws anything else), and no session. */
@@ -88,6 +89,32 @@ describe('R-A10: bytes before login', () => {
         const isWhole = Buffer.compare(bytes.subarray(0, hello.length + finish.length), joined([hello, finish])) === 0;
         if (isWhole) expect(server.dispatched).toEqual(['opened']);
         else expectShut(server);
+      }),
+      { numRuns },
+    );
+  });
+
+  it('that are a changed login by key end in nothing at a server and at a client', () => {
+    const devices = () => [deviceFor(KEYS.clientStatic.publicKey)];
+    const dialled = () => {
+      const client = Recorded.client(BY_KEY);
+      return { client, first: client.endpoint.start() };
+    };
+    const { client, first } = dialled();
+    const second = Recorded.server({ devices }).feed(first).output();
+    const login = joined([first, client.feed(second).units()[0]!]);
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), pieces, (changes, step) => {
+        const bytes = changed(login, changes);
+        const server = Recorded.server({ devices }).feed(bytes, step);
+        const isWhole = Buffer.compare(bytes.subarray(0, login.length), login) === 0;
+        if (isWhole) expect(server.dispatched).toEqual(['opened']);
+        else expectShut(server);
+        const answer = changed(second, changes);
+        if (Buffer.compare(answer.subarray(0, second.length), second) === 0) return;
+        const end = dialled().client.feed(answer, step);
+        expect(end.told).toEqual([]);
+        expectShut(end);
       }),
       { numRuns },
     );

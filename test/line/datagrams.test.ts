@@ -262,7 +262,10 @@ describe('datagrams of a line', () => {
     };
     const clock = new ManualClock();
     const datagrams = new DatagramHost({ provider, clock, answer: echo }).forSession();
-    const session = { exporter: new Exporter(nodeCrypto, new Uint8Array(64).fill(7)) };
+    const session = {
+      exporter: new Exporter(nodeCrypto, new Uint8Array(64).fill(7)),
+      login: { kind: 'passphrase' as const },
+    };
     // A client that repeats its id, as a broken or hostile one would.
     const opening = { t: 'dgram', conn: 'AAAAAAAAAAA' };
     const answers = Array.from({ length: 5 }, () => datagrams.open(opening, session));
@@ -275,7 +278,10 @@ describe('datagrams of a line', () => {
     const clock = new ManualClock();
     const host = new DatagramHost({ provider: nodeCrypto, clock, answer: echo });
     const datagrams = host.forSession();
-    const session = { exporter: new Exporter(nodeCrypto, new Uint8Array(64).fill(7)) };
+    const session = {
+      exporter: new Exporter(nodeCrypto, new Uint8Array(64).fill(7)),
+      login: { kind: 'passphrase' as const },
+    };
     const open = () => datagrams.open({ t: 'dgram', conn: 'AAAAAAAAAAA' }, session) !== undefined;
     expect(Array.from({ length: 1000 }, open).filter(Boolean)).toHaveLength(8);
     clock.advance(2000);

@@ -206,7 +206,7 @@ describe('logging in over TCP', () => {
     const broken: Install = {
       ...install,
       pins: {
-        lookup: (host, port) => install.pins.lookup(host, port),
+        ...install.pins,
         remember: () => Promise.reject(new LineError('ACCESS', 'the disk cannot be written')),
       },
     };

@@ -1,19 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { LineError } from '../../src/errors.ts';
 import { nodeCrypto } from '../../src/node/crypto.ts';
-import { InitiatorHandshake, type InitiatorOptions } from '../../src/protocol/handshake/initiator.ts';
+import { InitiatorHandshake } from '../../src/protocol/handshake/initiator.ts';
 import { prologueOf } from '../../src/protocol/handshake/messages.ts';
 import { NoiseHandshake } from '../../src/protocol/handshake/noise.ts';
 import { ResponderHandshake } from '../../src/protocol/handshake/responder.ts';
 import { joined, toHex, utf8 } from '../support/bytes.ts';
-import { initiatorOptions, KEYS, OTHER_PRS, PRS, Recorded, responderOptions, unitOf } from '../support/endpoints.ts';
+import {
+  initiatorOptions,
+  KEYS,
+  type LoginChanges,
+  OTHER_PRS,
+  PRS,
+  Recorded,
+  responderOptions,
+  unitOf,
+} from '../support/endpoints.ts';
 import { changeRealm, helloOf, repaired, replyWith } from '../support/hello.ts';
 
 const REJECT_AUTH = Uint8Array.of(5, 0, 0, 3, 3, 0, 0);
 const REJECT_MALFORMED = Uint8Array.of(5, 0, 0, 3, 4, 0, 0);
 
 /** A login up to its end: everything that either side sent, in order. */
-function attempt(client: Partial<InitiatorOptions>, server: Parameters<typeof responderOptions>[0] = {}) {
+function attempt(client: LoginChanges, server: Parameters<typeof responderOptions>[0] = {}) {
   const near = Recorded.client(client);
   const far = Recorded.server(server);
   const hello = near.endpoint.start();

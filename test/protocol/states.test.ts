@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { encodeFrame } from '../../src/protocol/channels/frame.ts';
 import { joined, seeded } from '../support/bytes.ts';
-import { HostilePeer, OTHER_PRS, openPair, Recorded } from '../support/endpoints.ts';
+import { deviceFor } from '../support/devices.ts';
+import { BY_KEY, HostilePeer, KEYS, OTHER_PRS, openPair, Recorded } from '../support/endpoints.ts';
 import { framesOf, named, settingsFrame } from '../support/multiplexers.ts';
 
 /** Every type of message in every state of both sides (R-A8): what is not due ends the attempt, and nothing is dispatched. */
 
+const LETS_IN = { devices: () => [deviceFor(KEYS.clientStatic.publicKey)] };
 const hello = () => Recorded.client().endpoint.start();
 const reply = () => Recorded.server().feed(hello()).output();
 
@@ -23,6 +25,19 @@ const STATES: Record<string, { readonly make: () => Recorded; readonly due: read
     due: [1],
   },
   'a server after REPLY': { make: () => Recorded.server().feed(hello()), due: [3] },
+  'a server after REPLY to a key': {
+    make: () => Recorded.server(LETS_IN).feed(Recorded.client(BY_KEY).endpoint.start()),
+    due: [3],
+  },
+  'a client after HELLO by key': {
+    make: () => {
+      const client = Recorded.client(BY_KEY);
+      client.endpoint.start();
+      return client;
+    },
+    due: [2, 4, 5],
+  },
+  'a server that has let a key in': { make: () => openPair(BY_KEY, LETS_IN).server, due: [0x17] },
   'a client after HELLO': {
     make: () => {
       const client = Recorded.client();

@@ -4,7 +4,11 @@ import type { JsonObject } from '../../src/protocol/bytes/json.ts';
 import type { ChannelState } from '../../src/protocol/channels/channel-state.ts';
 import type { Settings } from '../../src/protocol/channels/settings.ts';
 import { Endpoint, type EndpointEvents, type Farewell, type Session } from '../../src/protocol/endpoint.ts';
-import { InitiatorHandshake, type InitiatorOptions } from '../../src/protocol/handshake/initiator.ts';
+import {
+  InitiatorHandshake,
+  type InitiatorOptions,
+  type PassphraseLogin,
+} from '../../src/protocol/handshake/initiator.ts';
 import { type LoginGate, ResponderHandshake, type ResponderOptions } from '../../src/protocol/handshake/responder.ts';
 import { RecordKeys } from '../../src/protocol/records/record-keys.ts';
 import { openRecord, sealRecord } from '../../src/protocol/records/seal.ts';
@@ -42,14 +46,18 @@ export const SETTINGS: Settings = {
   features: [],
 };
 
-export function initiatorOptions(options: Partial<InitiatorOptions> = {}): InitiatorOptions {
+/** What a test changes of a login: by passphrase, or with `passphrase: undefined` by key. */
+export type LoginChanges = Partial<InitiatorOptions & PassphraseLogin>;
+
+/** A login by key. */
+export const BY_KEY: LoginChanges = { passphrase: undefined };
+
+export function initiatorOptions({ prs, realm, pakeKey, ...options }: LoginChanges = {}): InitiatorOptions {
   return {
-    prs: PRS,
-    realm: '',
+    passphrase: { prs: prs ?? PRS, realm: realm ?? '', pakeKey: pakeKey ?? KEYS.ya },
     staticKey: KEYS.clientStatic,
     nonce: new Uint8Array(16).fill(0xa0),
     ephemeral: KEYS.clientEphemeral,
-    pakeKey: KEYS.ya,
     checkServerKey() {},
     ...options,
   };
@@ -81,7 +89,7 @@ export class Recorded implements EndpointEvents {
     this.endpoint = make(this);
   }
 
-  static client(options: Partial<InitiatorOptions> = {}, settings = SETTINGS): Recorded {
+  static client(options: LoginChanges = {}, settings = SETTINGS): Recorded {
     return new Recorded(events => Endpoint.initiator(nodeCrypto, settings, events, initiatorOptions(options)));
   }
 
@@ -180,7 +188,7 @@ export class Recorded implements EndpointEvents {
 
 /** Two ends that have logged in and read each other's SETTINGS. */
 export function openPair(
-  client: Partial<InitiatorOptions> = {},
+  client: LoginChanges = {},
   server: Partial<ResponderOptions> = {},
 ): { client: Recorded; server: Recorded } {
   const pair = { client: Recorded.client(client), server: Recorded.server(server) };

@@ -45,3 +45,28 @@ export const HOSTILE_NAMES: readonly string[] = [
   '\udcc3\udca9',
   '\ud800',
 ];
+
+/** What poses as the name of a machine in a list that people read. */
+export const HOSTILE_DEVICE_NAMES: readonly unknown[] = [
+  '',
+  ' ',
+  ' laptop',
+  'laptop\n',
+  'a\nline1-x25519',
+  'a\0b',
+  '\u001b[31mred',
+  'a\u009bb',
+  'a\u202ebc',
+  'a\u200bb',
+  'a\ufeffb',
+  'a\u2028b',
+  'e\u0301',
+  '\ud800',
+  'x'.repeat(65),
+  '\u{1f600}'.repeat(65),
+  'x'.repeat(1000),
+  7,
+  null,
+  ['laptop'],
+  { toString: 'laptop' },
+];

@@ -7,7 +7,7 @@ import { openRecord, sealRecord } from '../../src/protocol/records/seal.ts';
 import { type MemoryTransport, memoryPair } from '../../src/transports/memory.ts';
 import type { TransportSink } from '../../src/transports/transport.ts';
 import { joined } from './bytes.ts';
-import { initiatorOptions, unitOf } from './endpoints.ts';
+import { initiatorOptions, type LoginChanges, unitOf } from './endpoints.ts';
 import { PASSPHRASE, prsOf } from './lines.ts';
 import { framesOf, settingsFrame } from './multiplexers.ts';
 import { settled } from './session-ends.ts';
@@ -33,7 +33,7 @@ export class Wire implements TransportSink {
   }
 
   /** One that has sent HELLO, read REPLY and sent FINISH; with the right passphrase it has keys. */
-  static async login(listener: Listener, source = 'memory', options: Partial<InitiatorOptions> = {}): Promise<Wire> {
+  static async login(listener: Listener, source = 'memory', options: LoginChanges = {}): Promise<Wire> {
     const wire = Wire.to(listener, source);
     const handshake = new InitiatorHandshake(nodeCrypto, await freshOptions(options));
     wire.send(handshake.hello());
@@ -100,7 +100,7 @@ export class Wire implements TransportSink {
 }
 
 /** What a client gives to its handshake, with everything drawn anew. */
-export async function freshOptions(options: Partial<InitiatorOptions> = {}): Promise<InitiatorOptions> {
+export async function freshOptions(options: LoginChanges = {}): Promise<InitiatorOptions> {
   return initiatorOptions({
     prs: await prsOf(PASSPHRASE),
     nonce: nodeCrypto.randomBytes(16),

@@ -3,7 +3,9 @@ import {
   type Channel,
   type ConnectedLine,
   connect,
+  DEFAULT_PORT,
   findAgent,
+  KnownPeers,
   LineError,
   makeAgentRoutes,
   type Permission,
@@ -32,7 +34,7 @@ export interface ReachOptions extends DialOptions {
 }
 
 /** What a command works with: the machine that was dialled, or an agent behind it. */
-export interface Reached extends ConnectedLine {
+export interface Reached extends Omit<ConnectedLine, 'pairing'> {
   /** Where channels are opened: `line`, or the way over it. */
   readonly route: Route;
 }
@@ -41,6 +43,8 @@ export interface Reached extends ConnectedLine {
 export interface DialHooks {
   /** Several machines send on the line. */
   readonly sharesLine?: boolean;
+  /** Also where this machine is paired. */
+  readonly byPassphrase?: boolean;
   readonly onChannel?: ((channel: Channel, route: Route) => Promise<void>) | undefined;
 }
 
@@ -67,7 +71,7 @@ export async function remoteHost(
   throw new LineError('USAGE', `HOST has no path here${why}`);
 }
 
-/** Gets the passphrase, dials and logs in; the line closes when the command is over. */
+/** Gets the passphrase if one is needed, dials and logs in; the line closes when the command is over. */
 export async function dial(
   context: CommandContext,
   place: Pick<RemotePlace, 'host' | 'port'>,
@@ -75,7 +79,7 @@ export async function dial(
   onStage: (stage: 'dialling' | 'reached') => void = () => {},
 ): Promise<ConnectedLine> {
   const name = formatHost(place.host);
-  const passphrase = await passphraseFor(context, place, options);
+  const passphrase = await (options.byPassphrase ? passphraseFor : loginFor)(context, place, options);
   context.phase = 'connecting';
   try {
     const connected = await context.transient(`connecting to ${escapeText(name)}…`, () =>
@@ -98,18 +102,34 @@ export async function dial(
     context.detail(`logged in to ${name}; verifier ${connected.line.verifier}`);
     return connected;
   } catch (thrown) {
-    throw tellMore(context, thrown, place, options);
+    throw tellMore(context, thrown, place, { ...options, passphrase });
   }
 }
 
+/**
+ * What a login to `place` is to be by: the passphrase that was given to this command; else, where this machine is paired, its
+ * key, which is `undefined`; else the passphrase that is asked for.
+ */
+export async function loginFor(
+  context: CommandContext,
+  place: Pick<RemotePlace, 'host' | 'port'>,
+  options: DialOptions,
+): Promise<StretchedPassphrase | undefined> {
+  if (!isGiven(context, options) && (await new KnownPeers().lookup(place.host, place.port))?.isPaired) return undefined;
+  return passphraseFor(context, place, options);
+}
+
+function isGiven(context: CommandContext, { passwordFile }: DialOptions): boolean {
+  return passwordFile !== undefined || context.passphraseFromEnvironment !== undefined;
+}
+
 /** Asked once for each machine, and read once from a file or the environment, which may be a pipe. */
-export async function passphraseFor(
+async function passphraseFor(
   context: CommandContext,
   { host, port }: Pick<RemotePlace, 'host' | 'port'>,
   options: DialOptions,
 ): Promise<StretchedPassphrase> {
-  const isGiven = options.passwordFile !== undefined || context.passphraseFromEnvironment !== undefined;
-  const key = isGiven ? '' : `${formatHost(host)}:${port}`;
+  const key = isGiven(context, options) ? '' : `${formatHost(host)}:${port}`;
   const kept = context.passphrases.get(key);
   if (kept !== undefined) return kept;
   const { text } = await obtainPassphrase({
@@ -135,14 +155,22 @@ export function requirePermission(
   throw new LineError('FORBIDDEN', `this login may not ${what} (${permission})`);
 }
 
-/** What the command knows better than the library: the time it was given, and the way out of a key that changed. */
+/**
+ * What the command knows better than the library: the time it was given, and the way out of a key that changed, or is not let
+ * in any more.
+ */
 export function tellMore(
   context: CommandContext,
   thrown: unknown,
   { host, port }: Pick<RemotePlace, 'host' | 'port'>,
-  options: DialOptions,
+  options: DialOptions & { readonly passphrase: StretchedPassphrase | undefined },
 ): unknown {
   if (!(thrown instanceof LineError)) return thrown;
+  if (thrown.code === 'AUTH' && options.passphrase === undefined) {
+    const pair = `postern pair ${port === DEFAULT_PORT ? '' : `--port ${port} `}${formatHost(host)}`;
+    context.why = 'this machine is not let in there without the passphrase any more, or somebody interfered';
+    context.hint = `pair again: ${pair}; or give the passphrase this time`;
+  }
   if (thrown.code === 'PIN') {
     const forget = `postern forget --port ${port} ${formatHost(host)}`;
     context.hint = `if the server was set up anew, run: ${forget}; else somebody may be in between`;

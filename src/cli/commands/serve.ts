@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import {
   type AgentEntry,
   type AuditEntry,
+  AuthorizedKeys,
   type ChatHost,
   type ChatKeep,
   type CommandService,
@@ -13,6 +14,7 @@ import {
   listen,
   nodeCrypto,
   offeredPermissions,
+  type PairingAsked,
   type Permission,
   publicKeyText,
   type RejectedLogin,
@@ -46,6 +48,7 @@ export interface ServeOptions {
   readonly passwordFile?: string;
   readonly chatKeep?: string;
   readonly chatFiles?: string;
+  readonly pair?: boolean;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -58,6 +61,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
+  const devices = await openDevices(context, log);
   const folder = await openFolder(context, directory, allow);
   const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
@@ -74,7 +78,9 @@ export async function serve(context: CommandContext, directory: string, options:
     allow,
     install,
     agent: AGENT,
+    devices: { list: devices, isPairing: options.pair },
     onLine: line => log.line(line),
+    onPairing: asked => log.pairing(asked),
     onRejected: rejected => log.rejected(rejected),
     onFault: thrown => log.fault(thrown),
     onDatagramsFailed: error => log.noDatagrams(error),
@@ -96,7 +102,13 @@ export async function serve(context: CommandContext, directory: string, options:
     // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
   } else {
-    announce(context, resolve(directory), server, offeredPermissions(services, allow), passphrase);
+    announce(context, server, {
+      directory: resolve(directory),
+      offered: offeredPermissions(services, allow),
+      passphrase,
+      isPairing: options.pair === true,
+    });
+    tellOfDevices(context, devices.devices.length);
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
@@ -105,10 +117,8 @@ export async function serve(context: CommandContext, directory: string, options:
 
 function announce(
   context: CommandContext,
-  directory: string,
   server: Server,
-  offered: readonly Permission[],
-  passphrase: Passphrase,
+  { directory, offered, passphrase, isPairing }: Announced,
 ): void {
   const { colors } = context.stderr;
   context.note(`serving ${escapeText(directory)}, ${summarise(offered)}, on port ${server.port}`);
@@ -126,6 +136,22 @@ function announce(
   if (offered.includes('agents')) context.note(`${where} agent ${url}, and from a third: postern agents ${url}`);
   if (!['read', 'write', 'exec', 'shell', 'chat', 'agents'].some(name => offered.includes(name as Permission)))
     context.note(`${where} may ${url}`);
+  if (isPairing) context.note(`${where} pair ${url}, and it needs no passphrase from then on`);
+}
+
+interface Announced {
+  readonly directory: string;
+  readonly offered: readonly Permission[];
+  readonly passphrase: Passphrase;
+  /** Whoever logs in may have his machine let in by its key. */
+  readonly isPairing: boolean;
+}
+
+/** Who is let in besides those who know the passphrase; an owner who has forgotten them shall not be surprised. */
+function tellOfDevices(context: CommandContext, count: number): void {
+  if (count === 0) return;
+  const machines = count === 1 ? '1 machine needs' : `${count} machines need`;
+  context.note(`${machines} no passphrase: postern devices`);
 }
 
 /** What the files, and the machine behind them, are open to. */
@@ -148,13 +174,20 @@ class ServeLog {
 
   line(line: Line): void {
     const { address, agent, key } = line.peer;
-    this.#log.write('login', { address, agent, device: fingerprint(key) });
+    this.#log.write('login', { address, agent, device: fingerprint(key), name: line.device?.name });
     void line.closed.then(error => this.#log.write('leave', { address, error: error?.code }));
   }
 
   rejected({ address, error, usedUpCode }: RejectedLogin): void {
     const { code, message } = error;
     this.#log.write('refused', { address, code, reason: message, used_up_code: usedUpCode || undefined });
+  }
+
+  /** Somebody has asked to need no passphrase from now on. */
+  pairing({ address, device, error }: PairingAsked): void {
+    if (device === undefined) this.#log.write('pair-refused', { address, code: error?.code, reason: error?.message });
+    else
+      this.#log.write('paired', { address, name: device.name, device: fingerprint(device.key), allow: device.allow });
   }
 
   /** Everything is served all the same; questions come over lines. */
@@ -179,6 +212,14 @@ class ServeLog {
   agent(event: 'joined' | 'left', { name, device }: AgentEntry): void {
     this.#log.write(`agent-${event}`, { name, device: fingerprint(device) });
   }
+}
+
+async function openDevices(context: CommandContext, log: ServeLog): Promise<AuthorizedKeys> {
+  const devices = await AuthorizedKeys.open({ onFault: thrown => log.fault(thrown) });
+  for (const { number, problem } of devices.unread) {
+    context.note(escapeText(`line ${number} of ${devices.path} ${problem}: it lets nobody in`));
+  }
+  return devices;
 }
 
 async function openFolder(context: CommandContext, directory: string, allow: readonly Permission[]): Promise<Service> {

@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { carrying, collect, connecting, type MakeContext, parseCount, reaching, transferring } from './options.ts';
+import {
+  carrying,
+  collect,
+  connecting,
+  DEFAULT_ALLOW,
+  type MakeContext,
+  parseCount,
+  reaching,
+  transferring,
+} from './options.ts';
 
 /** Commands that serve a folder and move files. */
 
@@ -10,7 +19,8 @@ export function addServe(program: Command, makeContext: MakeContext): void {
     .summary('serve a folder to whoever knows the passphrase')
     .description('Serves DIR. Without a passphrase of yours one is drawn and shown; it lives for this run.')
     .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
-    .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', 'read,chat,time')
+    .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', DEFAULT_ALLOW)
+    .option('--pair', 'let whoever logs in pair: from then on that machine needs no passphrase')
     .option('--chat-keep <what>', 'how long chat is kept (30d, 12h), or how many messages of each room (default: 90d)')
     .option('--chat-files <size>', 'what files in rooms may take up together, 0 for no files (default: 256M)')
     .action(async (dir: string, options, ran) => {

@@ -80,6 +80,9 @@ export function parseSeconds(text: string): number {
   return seconds;
 }
 
+/** What `serve` allows, and a machine may do that is let in by its key, unless something else is named. */
+export const DEFAULT_ALLOW = 'read,chat,time';
+
 const POLICIES = [
   ['force', 'replace what differs'],
   ['update', 'replace what is older'],

@@ -1,3 +1,4 @@
+import { LineError } from '../../errors.ts';
 import type { KnownClients } from '../../line/listener.ts';
 import type { KeyPair } from '../../protocol/crypto/provider.ts';
 import { nodeCrypto } from '../crypto.ts';
@@ -19,8 +20,10 @@ export interface Install {
 }
 
 export interface Pins {
-  lookup(host: string, port: number): Promise<Pick<PinnedPeer, 'publicKey'> | undefined>;
+  lookup(host: string, port: number): Promise<Pick<PinnedPeer, 'publicKey' | 'isPaired'> | undefined>;
   remember(host: string, port: number, publicKey: Uint8Array): Promise<void>;
+  /** The server that is pinned there lets this machine in by its key. */
+  rememberPairing(host: string, port: number): Promise<void>;
 }
 
 /** The install of this user on this machine, under the XDG folders. */
@@ -37,7 +40,7 @@ export function thisInstall(folders: StateFolders = stateFolders()): Install {
 export function temporaryInstall(): Install {
   const hostKey = nodeCrypto.generateKeyPair();
   const deviceKey = nodeCrypto.generateKeyPair();
-  const pins = new Map<string, { publicKey: Uint8Array }>();
+  const pins = new Map<string, { publicKey: Uint8Array; isPaired: boolean }>();
   const clients = new Set<string>();
   return {
     hostKey: async () => hostKey,
@@ -45,7 +48,12 @@ export function temporaryInstall(): Install {
     pins: {
       lookup: async (host, port) => pins.get(`${host} ${port}`),
       remember: async (host, port, publicKey) => {
-        pins.set(`${host} ${port}`, { publicKey });
+        pins.set(`${host} ${port}`, { publicKey, isPaired: false });
+      },
+      rememberPairing: async (host, port) => {
+        const pin = pins.get(`${host} ${port}`);
+        if (pin === undefined) throw new LineError('USAGE', 'no key is pinned there');
+        pin.isPaired = true;
       },
     },
     knownClients: async () => ({ has: tag => clients.has(tag), add: tag => void clients.add(tag) }),

@@ -11,12 +11,15 @@ export interface PinnedPeer {
   readonly publicKey: Uint8Array;
   /** Unix milliseconds. */
   readonly firstSeenMs: number;
+  /** That server lets this machine in by its key; it may have thought better of it since. */
+  readonly isPaired: boolean;
 }
 
 /**
  * Pins, per host and port (docs/protocol/1-handshake.md §7). The file only grows, one line a fact, so processes that
- * write at once lose nothing: `[host]:port line1-x25519 KEY TIME` pins and `[host]:port forgotten TIME` lets go. The
- * first pin since the last letting go is the one that counts; a later line cannot replace it.
+ * write at once lose nothing: `[host]:port line1-x25519 KEY TIME` pins, `[host]:port paired TIME` says that the server with
+ * that key lets us in by ours, and `[host]:port forgotten TIME` lets go of both. The first pin since the last letting go is
+ * the one that counts; a later line cannot replace it.
  */
 export class KnownPeers {
   readonly #file: PrivateFile;
@@ -51,6 +54,14 @@ export class KnownPeers {
     }
   }
 
+  /** From now on this machine's key is enough there. Only for a server whose key is pinned: else `USAGE`. */
+  async rememberPairing(host: string, port: number): Promise<void> {
+    const name = peerName(host, port);
+    const pin = await this.lookup(host, port);
+    if (pin === undefined) throw new LineError('USAGE', `no key is pinned for ${name}`);
+    if (!pin.isPaired) await appendPrivateLine(this.#file, `${name} paired ${this.#timestamp()}`);
+  }
+
   /** Lets go of the pins of a host, on one port or on all, unreadable ones too, and says how many there were. */
   async forget(host: string, port?: number): Promise<number> {
     const wanted = checkHost(host);
@@ -71,8 +82,12 @@ export class KnownPeers {
       const [name = '', ...fact] = line.trim().split(/\s+/);
       const peer = decodePeerName(name);
       if (peer === undefined) continue;
+      const pin = pins.get(name);
       if (fact[0] === 'forgotten') pins.delete(name);
-      else if (!pins.has(name)) pins.set(name, decodePin(peer, fact) ?? { ...peer, line: index + 1 });
+      else if (fact[0] === 'paired') {
+        // Without a pin there is no server that this could be about.
+        if (pin !== undefined) pins.set(name, { ...pin, isPaired: true });
+      } else if (pin === undefined) pins.set(name, decodePin(peer, fact) ?? { ...peer, line: index + 1 });
     }
     return pins;
   }
@@ -90,7 +105,7 @@ function decodePin(peer: Peer, fact: readonly string[]): PinnedPeer | undefined 
   const firstSeenMs = Date.parse(time ?? '');
   if (rest.length > 0 || Number.isNaN(firstSeenMs)) return undefined;
   try {
-    return { ...peer, publicKey: parsePublicKey(`${type} ${key}`), firstSeenMs };
+    return { ...peer, publicKey: parsePublicKey(`${type} ${key}`), firstSeenMs, isPaired: false };
   } catch {
     // Which part of the line is wrong makes no difference.
     return undefined;

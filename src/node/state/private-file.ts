@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { LineError } from '../../errors.ts';
 
@@ -27,6 +27,19 @@ export async function readPrivateFile(file: PrivateFile): Promise<string | undef
       return await handle.readFile('utf8');
     } finally {
       await handle.close();
+    }
+  });
+}
+
+/** Another text after each change of the file or of its rights, and for no file. Opens nothing. */
+export async function privateFileVersion(file: PrivateFile): Promise<string> {
+  return translated(file.path, async () => {
+    try {
+      const { dev, ino, size, mtimeNs, ctimeNs } = await lstat(file.path, { bigint: true });
+      return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return 'none';
+      throw error;
     }
   });
 }

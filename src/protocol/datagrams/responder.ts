@@ -24,9 +24,10 @@ export class DatagramResponder {
   /**
    * From now on packets to `id` belong to `connection`; where there are too many, that which was quiet longest ends. `rate`
    * says how often it is answered, and is that of its session: whoever opens another one begins with what is left of it.
+   * `ceiling` is that of its login, for whoever answers.
    */
-  add(id: Uint8Array, connection: DatagramConnection, rate: Bucket, nowMs: number): void {
-    this.#connections.set(keyOf(id), { connection, rate, bornMs: nowMs, heardMs: nowMs });
+  add(id: Uint8Array, connection: DatagramConnection, rate: Bucket, nowMs: number, ceiling?: readonly string[]): void {
+    this.#connections.set(keyOf(id), { connection, rate, ceiling, bornMs: nowMs, heardMs: nowMs });
   }
 
   remove(id: Uint8Array): void {
@@ -37,7 +38,7 @@ export class DatagramResponder {
    * The answer to one packet, or `undefined`: then nothing is sent. `answer` is called only for a request that has verified,
    * and gives its answer at once; a `LineError` that it throws is answered by its code.
    */
-  receive(packet: Uint8Array, nowMs: number, answer: (request: JsonObject) => JsonObject): Uint8Array | undefined {
+  receive(packet: Uint8Array, nowMs: number, answer: Answer): Uint8Array | undefined {
     const header = readPacketHeader(packet);
     if (header === undefined) return undefined;
     const key = keyOf(header.id);
@@ -50,7 +51,7 @@ export class DatagramResponder {
     this.#connections.set(key, served);
     if (served.rate.waitMs(nowMs) > 0 || served.connection.isUsedUp) return undefined;
     served.rate.take();
-    return ifShorter(served.connection.seal(respond(message, answer)), packet);
+    return ifShorter(served.connection.seal(respond(message, answer, served.ceiling)), packet);
   }
 
   #find(key: string, nowMs: number): Served | undefined {
@@ -62,9 +63,12 @@ export class DatagramResponder {
   }
 }
 
+type Answer = (request: JsonObject, ceiling: readonly string[] | undefined) => JsonObject;
+
 interface Served {
   readonly connection: DatagramConnection;
   readonly rate: Bucket;
+  readonly ceiling: readonly string[] | undefined;
   readonly bornMs: number;
   /** When a packet was opened last. */
   heardMs: number;
@@ -90,9 +94,13 @@ function openRequest(
   }
 }
 
-function respond({ request, body }: DatagramMessage, answer: (request: JsonObject) => JsonObject): DatagramMessage {
+function respond(
+  { request, body }: DatagramMessage,
+  answer: Answer,
+  ceiling: readonly string[] | undefined,
+): DatagramMessage {
   try {
-    return { request, kind: KIND.response, body: answer(body) };
+    return { request, kind: KIND.response, body: answer(body, ceiling) };
   } catch (thrown) {
     if (!(thrown instanceof LineError)) throw thrown;
     return { request, kind: KIND.error, body: { code: thrown.code } };

@@ -44,6 +44,9 @@ export interface Hello {
   readonly noise: Uint8Array;
 }
 
+/** Noise message 1 in HELLO: an ephemeral key and, in a pattern with a psk, the tag of an empty payload. */
+export const NOISE_BYTES = { PASSPHRASE: 48, DEVICE: 32 } as const;
+
 const MAGIC = encodeAscii('LINE');
 export const NONCE_BYTES = 16;
 
@@ -126,7 +129,7 @@ export function decodeReplyPayload(payload: Uint8Array): { version: number; suit
   return fields;
 }
 
-/** Payload of the Noise message in FINISH: in PASSPHRASE mode neither PAKE message nor extension. */
+/** Payload of the Noise message in FINISH: in the modes of this version neither PAKE message nor extension. */
 export const FINISH_PAYLOAD = new Uint8Array(4);
 
 export function checkFinishPayload(payload: Uint8Array): void {
@@ -145,7 +148,7 @@ export function encodeRetry(version: number): Uint8Array {
 }
 
 /** The error that a REJECT means. It is not authenticated: it ends the attempt and relaxes nothing. */
-export function errorFromReject(body: Uint8Array): LineError {
+export function errorFromReject(body: Uint8Array, login: LoginKind): LineError {
   const reader = new ByteReader(body);
   const code = reader.u8();
   const retryAfterSeconds = reader.u16();
@@ -160,6 +163,14 @@ export function errorFromReject(body: Uint8Array): LineError {
     case REJECT.MALFORMED:
       return new LineError('PROTOCOL', 'the other side could not read this handshake');
     default:
-      return new LineError('AUTH', 'the passphrase is wrong, or this login is not allowed');
+      return new LineError('AUTH', REFUSED[login]);
   }
 }
+
+/** What opens a line: a passphrase, or the key of a machine that was let in before. */
+export type LoginKind = 'passphrase' | 'device';
+
+const REFUSED: Readonly<Record<LoginKind, string>> = {
+  passphrase: 'the passphrase is wrong, or this login is not allowed',
+  device: 'the key of this machine is not let in there, or not any more',
+};

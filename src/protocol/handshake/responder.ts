@@ -1,9 +1,11 @@
 import { LineError } from '../../errors.ts';
+import { concatBytes } from '../bytes/writer.ts';
 import type { CryptoProvider, KeyPair } from '../crypto/provider.ts';
 import { PROTOCOL_VERSION, SUITE } from '../limits.ts';
 import { cpaceSessionKey, cpaceShare } from '../pake/cpace.ts';
 import { channelIdentifier, passphrasePsk } from '../pake/passphrase.ts';
 import type { Unit } from '../records/unit-reader.ts';
+import { type Device, findDevice } from './device.ts';
 import { deriveSession, type SessionSecrets } from './key-schedule.ts';
 import {
   checkFinishPayload,
@@ -16,18 +18,22 @@ import {
   type Hello,
   MESSAGE,
   MODE,
+  NOISE_BYTES,
   prologueOf,
   REJECT,
 } from './messages.ts';
-import { NoiseHandshake } from './noise.ts';
+import { NoiseHandshake, type NoisePattern } from './noise.ts';
 
 /**
- * The server's side of a passphrase login (docs/protocol/1-handshake.md §3, §4).
+ * The server's side of a login by passphrase, or by a device's key (docs/protocol/1-handshake.md §3, §4).
  *
- *   1. HELLO: cheap checks in the fixed order, limits before any public-key work, then REPLY with the share Yb.
- *   2. FINISH: the client's static key is read first, the guess is charged, and only then the passphrase decides.
+ *   1. HELLO: cheap checks in the fixed order, limits before any public-key work, then REPLY, with the share Yb for a
+ *      passphrase.
+ *   2. FINISH by passphrase: the client's static key is read first, the guess is charged, and only then the passphrase
+ *      decides. By key: all of it is verified first, and then the list decides.
  *
- * A session exists only if the passphrase matched; everything else ends in a `ResponderResult` of type `reject`.
+ * A session exists only if the passphrase matched, or a key of the list was proven; everything else ends in a
+ * `ResponderResult` of type `reject`.
  */
 export class ResponderHandshake {
   readonly #provider: CryptoProvider;
@@ -45,6 +51,9 @@ export class ResponderHandshake {
     try {
       if (state.name === 'start' && unit.type === MESSAGE.HELLO) return this.#receiveHello(state.retried, unit);
       if (state.name === 'reply-sent' && unit.type === MESSAGE.FINISH) return this.#receiveFinish(state, unit.body);
+      if (state.name === 'device-replied' && unit.type === MESSAGE.FINISH) {
+        return this.#receiveDeviceFinish(state, unit.body);
+      }
     } catch (cause) {
       if (!(cause instanceof LineError)) throw cause;
       return rejected(REJECT.MALFORMED, new LineError('MALFORMED', 'a handshake message is not valid', { cause }));
@@ -73,11 +82,17 @@ export class ResponderHandshake {
     }
     if (hello.flags !== 0) throw new LineError('MALFORMED', 'HELLO has an unknown flag');
     if (hello.mode < MODE.PASSPHRASE || hello.mode > MODE.JOIN) throw new LineError('MALFORMED', 'an unknown mode');
+    if (hello.mode === MODE.DEVICE && this.#options.devices?.() !== undefined) {
+      checkFields(hello, { pakeBytes: 0, noiseBytes: NOISE_BYTES.DEVICE });
+      if (hello.identity.length !== 0) throw new LineError('MALFORMED', 'HELLO names somebody in mode DEVICE');
+      return this.#replyToDevice(unit, hello);
+    }
     if (hello.mode !== MODE.PASSPHRASE) {
       // A way to log in that is switched off: nothing to guess, so nothing to delay.
       return rejected(REJECT.AUTH, new LineError('AUTH', 'a way to log in that is not offered here'));
     }
-    checkPassphraseFields(hello);
+    checkFields(hello, { pakeBytes: 32, noiseBytes: NOISE_BYTES.PASSPHRASE });
+    if (!isRealm(hello.identity)) throw new LineError('MALFORMED', 'HELLO names no realm');
     return this.#reply(unit, hello);
   }
 
@@ -90,22 +105,34 @@ export class ResponderHandshake {
     const inputs = { password: realm.prs, channelIdentifier: channelIdentifier(realmName), sessionId: nonce };
     const share = cpaceShare(this.#provider, inputs, pakeKey.privateKey);
 
-    const beforeNoise = new Uint8Array(unit.header.length + unit.body.length - hello.noise.length);
-    beforeNoise.set(unit.header);
-    beforeNoise.set(unit.body.subarray(0, unit.body.length - hello.noise.length), unit.header.length);
+    const noise = this.#beginNoise('XXpsk3', unit, hello, ephemeral);
+    const message = encodeMessage(MESSAGE.REPLY, noise.writeMessage(encodeReplyPayload(share)));
+    const clientShare = hello.pake.slice();
+    this.#state = { name: 'reply-sent', noise, nonce, realm, clientShare, share, pakeKey, ephemeral };
+    this.#options.gate.replied();
+    return { type: 'send', message };
+  }
+
+  #replyToDevice(unit: Unit, hello: Hello): ResponderResult {
+    const noise = this.#beginNoise('XX', unit, hello, this.#options.fresh().ephemeral);
+    const message = encodeMessage(MESSAGE.REPLY, noise.writeMessage(encodeReplyPayload(NO_SHARE)));
+    this.#state = { name: 'device-replied', noise };
+    this.#options.gate.replied();
+    return { type: 'send', message };
+  }
+
+  /** Reads Noise message 1 with everything before it as the prologue. */
+  #beginNoise(pattern: NoisePattern, { header, body }: Unit, hello: Hello, ephemeral: KeyPair): NoiseHandshake {
+    const beforeNoise = concatBytes(header, body.subarray(0, body.length - hello.noise.length));
     const noise = new NoiseHandshake(this.#provider, {
-      pattern: 'XXpsk3',
+      pattern,
       role: 'responder',
       prologue: prologueOf(beforeNoise),
       ephemeral,
       static: this.#options.staticKey,
     });
     noise.readMessage(hello.noise);
-    const message = encodeMessage(MESSAGE.REPLY, noise.writeMessage(encodeReplyPayload(share)));
-    const clientShare = hello.pake.slice();
-    this.#state = { name: 'reply-sent', noise, nonce, realm, clientShare, share, pakeKey, ephemeral };
-    this.#options.gate.replied();
-    return { type: 'send', message };
+    return noise;
   }
 
   // ── 2. FINISH ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,7 +156,24 @@ export class ResponderHandshake {
       return failedLogin(cause);
     }
     const secrets = deriveSession(this.#provider, noise.split());
-    return { type: 'session', secrets, clientKey: staticKey, realm: realm.name };
+    return { type: 'session', secrets, clientKey: staticKey, login: { kind: 'passphrase', realm: realm.name } };
+  }
+
+  /** The list is asked last: who does not hold the key that he names learns nothing of it, not even by the time it takes. */
+  #receiveDeviceFinish({ noise }: DeviceReplied, body: Uint8Array): ResponderResult {
+    try {
+      checkFinishPayload(noise.readMessage(body));
+    } catch (cause) {
+      return failedLogin(cause);
+    }
+    const clientKey = noise.remoteStatic!;
+    const device = findDevice(this.#options.devices?.() ?? [], clientKey);
+    if (device === undefined) {
+      noise.abort();
+      return failedLogin(new LineError('AUTH', 'a key that is not in the list'));
+    }
+    const secrets = deriveSession(this.#provider, noise.split());
+    return { type: 'session', secrets, clientKey, login: { kind: 'device', device } };
   }
 
   #psk(state: ReplySent): Uint8Array {
@@ -156,6 +200,8 @@ export interface ResponderOptions {
   realm(name: string): Realm | undefined;
   /** What an unknown realm is treated like, so that the two answer alike. */
   readonly unknownRealm: { readonly generated: boolean };
+  /** Who is let in by key now; `undefined` where nobody can be, and the mode is not offered. */
+  readonly devices?: (() => readonly Device[] | undefined) | undefined;
   readonly gate: LoginGate;
 }
 
@@ -184,10 +230,15 @@ export type ResponderResult =
       readonly type: 'session';
       readonly secrets: SessionSecrets;
       readonly clientKey: Uint8Array;
-      readonly realm: string;
+      readonly login: AcceptedLogin;
     }
   /** The connection ends. `delayed`: after a random pause, because the answer tells about a guess. */
   | { readonly type: 'reject'; readonly message: Uint8Array; readonly error: LineError; readonly delayed: boolean };
+
+/** What let a client in. */
+export type AcceptedLogin =
+  | { readonly kind: 'passphrase'; readonly realm: string; readonly device?: undefined }
+  | { readonly kind: 'device'; readonly realm?: undefined; readonly device: Device };
 
 interface ReplySent {
   readonly name: 'reply-sent';
@@ -200,16 +251,31 @@ interface ReplySent {
   readonly ephemeral: KeyPair;
 }
 
-type ResponderState = { readonly name: 'start'; readonly retried: boolean } | ReplySent | { readonly name: 'over' };
+interface DeviceReplied {
+  readonly name: 'device-replied';
+  readonly noise: NoiseHandshake;
+}
 
-function checkPassphraseFields(hello: Hello): void {
-  const isRealm = hello.identity.length <= 64 && hello.identity.every(isRealmByte);
-  if (!isRealm) throw new LineError('MALFORMED', 'HELLO names no realm');
-  if (hello.pake.length !== 32) throw new LineError('MALFORMED', 'HELLO carries no share');
+type ResponderState =
+  | { readonly name: 'start'; readonly retried: boolean }
+  | ReplySent
+  | DeviceReplied
+  | { readonly name: 'over' };
+
+function checkFields(hello: Hello, expected: { readonly pakeBytes: number; readonly noiseBytes: number }): void {
+  if (hello.pake.length !== expected.pakeBytes) {
+    throw new LineError('MALFORMED', 'HELLO carries another share than its mode has');
+  }
   if (hello.cookie.length !== 0 || hello.padding.length !== 0) {
     throw new LineError('MALFORMED', 'HELLO carries over a stream what only datagrams have');
   }
-  if (hello.noise.length !== 48) throw new LineError('MALFORMED', 'HELLO carries no Noise message');
+  if (hello.noise.length !== expected.noiseBytes) {
+    throw new LineError('MALFORMED', 'HELLO carries no Noise message');
+  }
+}
+
+function isRealm(identity: Uint8Array): boolean {
+  return identity.length <= 64 && identity.every(isRealmByte);
 }
 
 function isRealmByte(byte: number): boolean {
@@ -218,9 +284,13 @@ function isRealmByte(byte: number): boolean {
   return isLetter || isDigit || byte === 0x2e || byte === 0x5f || byte === 0x2d;
 }
 
-/** Wrong passphrase, altered message and attack are one answer; what it was stays in the local cause. */
+/** Wrong passphrase, unknown key, altered message and attack are one answer; what it was stays in the local cause. */
 function failedLogin(cause: unknown): ResponderResult {
-  const error = new LineError('AUTH', 'a login failed: wrong passphrase, or an altered message', { cause });
+  const error = new LineError(
+    'AUTH',
+    'a login failed: wrong passphrase, a key that is not let in, or an altered message',
+    { cause },
+  );
   return { type: 'reject', message: encodeReject(REJECT.AUTH), error, delayed: true };
 }
 
@@ -232,3 +302,5 @@ function busy(retryAfterSeconds: number): ResponderResult {
 function rejected(code: number, error: LineError): ResponderResult {
   return { type: 'reject', message: encodeReject(code), error, delayed: false };
 }
+
+const NO_SHARE = new Uint8Array(0);

@@ -29,6 +29,7 @@ describe('KnownPeers', () => {
       port: 7678,
       publicKey: key(1),
       firstSeenMs: 1_700_000_000_000,
+      isPaired: false,
     });
     expect(await peers.lookup('lab', 7679)).toBeUndefined();
     expect(await peers.lookup('lab2', 7678)).toBeUndefined();
@@ -62,6 +63,24 @@ describe('KnownPeers', () => {
     expect(await peers.forget('lab')).toBe(2);
     expect(await peers.forget('lab')).toBe(0);
     expect((await peers.list()).map(peer => peer.host)).toEqual(['other']);
+  });
+
+  it('remembers where this machine is paired until the server is forgotten, and only of a server that is pinned', async () => {
+    await expect(peers.rememberPairing('lab', 1)).rejects.toMatchObject({ code: 'USAGE' });
+    await peers.remember('lab', 1, key(1));
+    await peers.remember('lab', 2, key(2));
+    await peers.rememberPairing('LAB', 1);
+    await peers.rememberPairing('lab', 1);
+    expect((await peers.list()).map(peer => [peer.port, peer.isPaired])).toEqual([
+      [1, true],
+      [2, false],
+    ]);
+    expect((await readFile(file, 'utf8')).match(/paired/g)).toHaveLength(1);
+    await peers.forget('lab', 1);
+    await peers.remember('lab', 1, key(1));
+    expect((await peers.lookup('lab', 1))?.isPaired).toBe(false);
+    await appendFile(file, '[new]:1 paired 2026-01-01T00:00:00.000Z\n');
+    expect(await peers.lookup('new', 1)).toBeUndefined();
   });
 
   it('loses no line of writers at once', async () => {

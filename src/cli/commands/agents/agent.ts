@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import {
   type AgentEvent,
@@ -17,11 +16,12 @@ import {
 } from '../../../node/index.ts';
 import type { CommandContext } from '../../context.ts';
 import { EventLog } from '../../event-log.ts';
+import { ownName } from '../../own-name.ts';
 import { parsePermissions } from '../../permissions.ts';
 import { formatHost } from '../../place.ts';
 import { escapeText } from '../../terminal/escape.ts';
 import { AGENT } from '../../version.ts';
-import { type DialOptions, passphraseFor, remoteHost, tellMore } from '../dial.ts';
+import { type DialOptions, loginFor, remoteHost, tellMore } from '../dial.ts';
 
 export interface AgentCommandOptions extends DialOptions {
   readonly name?: string;
@@ -44,7 +44,7 @@ export async function agent(context: CommandContext, text: string, options: Agen
   const opened = await openServices(allow, options, log);
   context.hint = undefined;
   const stop = new AbortController();
-  const passphrase = await passphraseFor(context, place, options);
+  const passphrase = await loginFor(context, place, options);
   announce(context, log, name, { ...options, allow });
   context.phase = 'connecting';
   // Who waits for a process hears of its end before this machine is gone.
@@ -66,7 +66,7 @@ export async function agent(context: CommandContext, text: string, options: Agen
       onReached: event => log.reached(event),
     });
   } catch (thrown) {
-    throw tellMore(context, thrown, place, options);
+    throw tellMore(context, thrown, place, { ...options, passphrase });
   } finally {
     context.signal.removeEventListener('abort', leave);
     await opened.close();
@@ -140,11 +140,6 @@ function parseAllow({ allow: list = '', dir, only }: AgentCommandOptions): reado
 
 function needsFolder(permission: Permission): boolean {
   return permission === 'read' || permission === 'write' || permission === 'delete';
-}
-
-/** The first label of what this machine calls itself. */
-function ownName(): string {
-  return hostname().split('.')[0]!;
 }
 
 class AgentLog extends EventLog {
