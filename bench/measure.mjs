@@ -111,6 +111,11 @@ export function postern(folder, ...args) {
   return run(process.execPath, [POSTERN, ...args], { env: posternEnvironment(folder, PASSPHRASE) });
 }
 
+/** The same without a passphrase, for a server that this machine is paired with, as ssh here has a key that was let in. */
+export function pairedPostern(folder, ...args) {
+  return run(process.execPath, [POSTERN, ...args], { env: posternEnvironment(folder, undefined) });
+}
+
 export function posternEnvironment(folder, passphrase) {
   return {
     ...process.env,
@@ -123,7 +128,7 @@ export function posternEnvironment(folder, passphrase) {
 
 /** Starts `postern serve` and resolves with its port, its process's id and what ends it. */
 export async function startPostern(folder, share, allow = 'read,write,delete') {
-  const args = ['serve', share, '--listen', '127.0.0.1:0', '--json', '--allow', allow];
+  const args = ['serve', share, '--listen', '127.0.0.1:0', '--json', '--pair', '--allow', allow];
   const child = untilExit(
     spawn(process.execPath, [POSTERN, ...args], {
       env: posternEnvironment(folder, PASSPHRASE),

@@ -1,7 +1,7 @@
 // Everybody who moves a folder, or a file, from one end to the other, in either direction.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, postern, run, startPostern, timed } from './measure.mjs';
+import { findProgram, pairedPostern, postern, run, startPostern, timed } from './measure.mjs';
 import { hasSshd, sshClients, startSshd } from './peers.mjs';
 
 /**
@@ -29,6 +29,14 @@ export async function startMovers(folder, { here, there }, through = port => por
       stop: server.stop,
     },
   ];
+  await postern(folder, 'pair', '-q', base);
+  movers.push({
+    name: 'postern sync, paired',
+    again: true,
+    get: what => pairedPostern(folder, 'sync', '-q', `${base}/${what}`, join(into, what)),
+    put: what => pairedPostern(folder, 'sync', '-q', join(here, what), `${base}/new/${what}`),
+    stop: server.stop,
+  });
   if (!hasSshd()) return { base, movers };
   const sshd = await startSshd(folder);
   const { stop } = sshd;
