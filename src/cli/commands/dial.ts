@@ -43,6 +43,8 @@ export interface Reached extends Omit<ConnectedLine, 'pairing'> {
 export interface DialHooks {
   /** Several machines send on the line. */
   readonly sharesLine?: boolean;
+  /** Begins what may be done while a passphrase is stretched. Called once for each line, if there is one to stretch. */
+  readonly meanwhile?: (() => void) | undefined;
   /** Also where this machine is paired. */
   readonly byPassphrase?: boolean;
   readonly onChannel?: ((channel: Channel, route: Route) => Promise<void>) | undefined;
@@ -82,6 +84,7 @@ export async function dial(
   const passphrase = await (options.byPassphrase ? passphraseFor : loginFor)(context, place, options);
   context.phase = 'connecting';
   try {
+    if (passphrase !== undefined) options.meanwhile?.();
     const connected = await context.transient(`connecting to ${escapeText(name)}…`, () =>
       connect({
         host: place.host,

@@ -43,13 +43,18 @@ async function all(batches: AsyncIterable<Listed>): Promise<string[]> {
   return paths;
 }
 
+function begun<One extends { begin(): void }>(one: One): One {
+  one.begin();
+  return one;
+}
+
 const ALL: ListingOptions = { recursive: true };
 const BATCHES = [[file('a'), folder('b')], [file('b/c')], [file('d')]];
 
 describe('a store that is listed ahead of time', () => {
   test('reads on before anybody asks, tells all of it once in its order, and then lists anew', async () => {
     const { store, told } = listing(BATCHES);
-    const ahead = new ListedAhead(store);
+    const ahead = begun(new ListedAhead(store));
     await vi.waitFor(() => expect(told.closed).toBe(1));
     expect(await all(ahead.list('', ALL))).toEqual(['a', 'b', 'b/c', 'd']);
     expect(told.asked).toBe(1);
@@ -60,7 +65,7 @@ describe('a store that is listed ahead of time', () => {
   test('hands over a listing that is under way, at every point of it', async () => {
     for (let turns = 0; turns < 12; turns += 1) {
       const { store, told } = listing(BATCHES);
-      const ahead = new ListedAhead(store);
+      const ahead = begun(new ListedAhead(store));
       for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
       expect(await all(ahead.list('', ALL))).toEqual(['a', 'b', 'b/c', 'd']);
       expect(told).toEqual({ asked: 1, given: 3, closed: 1 });
@@ -71,7 +76,7 @@ describe('a store that is listed ahead of time', () => {
     const batch = Array.from({ length: 256 }, (_, index) => file(`${index}`));
     const count = Math.ceil(MAX_AHEAD_ENTRIES / 256) + 10;
     const { store, told } = listing(Array.from({ length: count }, () => batch));
-    const ahead = new ListedAhead(store);
+    const ahead = begun(new ListedAhead(store));
     await vi.waitFor(() => expect(told.given).toBe(Math.ceil(MAX_AHEAD_ENTRIES / 256)));
     await new Promise(resolve => setImmediate(resolve));
     expect(told.given).toBe(Math.ceil(MAX_AHEAD_ENTRIES / 256));
@@ -81,11 +86,11 @@ describe('a store that is listed ahead of time', () => {
   test('is forgotten when it is old, and does not serve another listing', async () => {
     const clock = new ManualClock();
     const { store, told } = listing(BATCHES);
-    const old = new ListedAhead(store, clock);
+    const old = begun(new ListedAhead(store, clock));
     clock.advance(MAX_AHEAD_MS + 1);
     await all(old.list('', ALL));
     expect(told).toMatchObject({ asked: 2, closed: 2 });
-    const other = new ListedAhead(store, clock);
+    const other = begun(new ListedAhead(store, clock));
     for (const options of [{ recursive: false }, { recursive: true, followLinks: true }])
       await all(other.list('', options));
     await all(other.list('b', ALL));
@@ -96,7 +101,7 @@ describe('a store that is listed ahead of time', () => {
 
   test('fails where the listing failed, and only whoever asks hears of it', async () => {
     const { store } = listing([[file('a')]], new LineError('ACCESS', 'not yours'));
-    const ahead = new ListedAhead(store);
+    const ahead = begun(new ListedAhead(store));
     const seen: string[] = [];
     const reading = (async () => {
       for await (const batch of ahead.list('', ALL)) seen.push(...batch.map(({ path }) => path));
@@ -105,13 +110,32 @@ describe('a store that is listed ahead of time', () => {
     expect(seen).toEqual(['a']);
   });
 
+  test('reads nothing before it is begun, once, and nothing after it was stopped', async () => {
+    const { store, told } = listing(BATCHES);
+    const ahead = new ListedAhead(store);
+    expect(told.asked).toBe(0);
+    expect(await all(ahead.list('', ALL))).toEqual(['a', 'b', 'b/c', 'd']);
+    ahead.begin();
+    expect(told.asked).toBe(1);
+    const twice = begun(begun(new ListedAhead(store)));
+    expect(told.asked).toBe(2);
+    await twice.stop();
+    twice.begin();
+    expect(told).toMatchObject({ asked: 2, closed: 2 });
+    const seen = new SeenAhead(store, '');
+    expect(seen.in('', ['a'])).toBeUndefined();
+    await seen.stop();
+    seen.begin();
+    expect(told.asked).toBe(2);
+  });
+
   test('lets go of a listing that nobody came for, and of one that was left in the middle', async () => {
     const { store, told } = listing(BATCHES);
-    const unused = new ListedAhead(store);
+    const unused = begun(new ListedAhead(store));
     await unused.stop();
     await unused.stop();
     expect(told.closed).toBe(1);
-    const left = new ListedAhead(store);
+    const left = begun(new ListedAhead(store));
     for await (const _ of left.list('', ALL)) break;
     expect(told.closed).toBe(2);
   });
@@ -120,7 +144,7 @@ describe('a store that is listed ahead of time', () => {
 describe('what was seen ahead of time', () => {
   const seenOf = async (batches: readonly Listed[], failure?: LineError): Promise<SeenAhead> => {
     const { store, told } = listing(batches, failure);
-    const seen = new SeenAhead(store, '');
+    const seen = begun(new SeenAhead(store, ''));
     await vi.waitFor(() => expect(told.closed).toBe(1));
     await new Promise(resolve => setImmediate(resolve));
     return seen;
@@ -155,13 +179,13 @@ describe('what was seen ahead of time', () => {
       ...Array.from({ length: 99 }, (_, index) => file(`${at}/${index}`)),
     ]);
     const { store, told } = listing(batches);
-    const seen = new SeenAhead(store, '', clock);
+    const seen = begun(new SeenAhead(store, '', clock));
     await vi.waitFor(() => expect(told.closed).toBe(1));
     expect(told.given).toBe(MAX_AHEAD_ENTRIES / 100);
     expect(seen.in('0', ['1'])).toBeDefined();
     clock.advance(MAX_AHEAD_MS + 1);
     expect(seen.in('0', ['1'])).toBeUndefined();
-    const stopped = new SeenAhead(store, '');
+    const stopped = begun(new SeenAhead(store, ''));
     await stopped.stop();
     expect(stopped.in('0', ['1'])).toBeUndefined();
   });
@@ -178,7 +202,7 @@ describe('a download that has looked ahead', () => {
   };
   const lookedAt = async (served: Served): Promise<SeenAhead> => {
     const root = await ReadRoot.open(served.got());
-    const seen = new SeenAhead(root, 'tree');
+    const seen = begun(new SeenAhead(root, 'tree'));
     onTestFinished(async () => {
       await seen.stop();
       await root.close();

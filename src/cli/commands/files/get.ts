@@ -52,8 +52,9 @@ export async function get(context: CommandContext, texts: readonly string[], opt
         options,
       );
       const ahead = await aheadOf(targets, options);
+      const how = { ...options, meanwhile: () => ahead?.seen.begin() };
       try {
-        await withRedial(context, place, options, report, async ({ route }) => {
+        await withRedial(context, place, how, report, async ({ route }) => {
           const files = new FilesClient(route);
           if (!(await offer.agree(files))) throw new LineError('CANCELLED', 'nothing was fetched');
           await report.show();

@@ -16,7 +16,7 @@ import type { CommandContext } from '../../context.ts';
 import { formatHost, formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { type Reached, remotePlace, requirePermission, withLine } from '../dial.ts';
 import { Conflicts } from './transfer/conflicts.ts';
-import { type ClosingStore, listAhead } from './transfer/look-ahead.ts';
+import { OfferAhead } from './transfer/look-ahead.ts';
 import { withRedial } from './transfer/redial.ts';
 import { carryingOf, LINE_IS_OVER, policyOf, statusOf, type TransferOptions } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -54,7 +54,10 @@ export async function put(context: CommandContext, texts: readonly string[], opt
     if (context.isAttended) counting = countAll(sources, report, options, over.signal);
     if (sources.length > 0) {
       const offers = makeOffers();
-      const how = { ...options, onChannel: offers.handle.bind(offers) };
+      // Of several folders the later ones would be looked at too early, and whoever watches has it counted meanwhile.
+      const [only] = sources.length === 1 && counting === undefined ? sources : [];
+      const meanwhile = only?.isFolder ? () => only.store.begin() : undefined;
+      const how = { ...options, onChannel: offers.handle.bind(offers), meanwhile };
       await withRedial(context, place, how, report, connected =>
         sendAll(context, connected, offers, { sources, place, several: paths.length > 1, options, report, conflicts }),
       );
@@ -74,7 +77,7 @@ export async function put(context: CommandContext, texts: readonly string[], opt
 interface Source {
   readonly name: string;
   readonly isFolder: boolean;
-  readonly store: ClosingStore;
+  readonly store: OfferAhead;
 }
 
 async function openAll(
@@ -87,9 +90,7 @@ async function openAll(
     try {
       const store = await openOffer(path);
       const isFolder = (await store.stat('')).type === 'folder';
-      // Whoever watches has it counted meanwhile. Of several folders the later ones would be looked at too early.
-      const isAhead = isFolder && paths.length === 1 && !context.isAttended;
-      sources.push({ name: basename(resolve(path)), isFolder, store: isAhead ? listAhead(store) : store });
+      sources.push({ name: basename(resolve(path)), isFolder, store: new OfferAhead(store) });
     } catch (thrown) {
       if (!(thrown instanceof LineError)) throw thrown;
       // The usual hint is about the other machine.

@@ -25,7 +25,7 @@ import { formatCount } from '../../terminal/format.ts';
 import { confirm, type PromptOptions, requirePerson } from '../../terminal/prompt.ts';
 import { type Reached, requirePermission } from '../dial.ts';
 import { checkWatchOptions, type RoundsSource, type Sync, SyncRounds } from './sync-watch.ts';
-import { type ClosingStore, listAhead, lookAhead } from './transfer/look-ahead.ts';
+import { type ClosingStore, lookAhead, OfferAhead } from './transfer/look-ahead.ts';
 import { type RedialReport, withRedial } from './transfer/redial.ts';
 import { type CarryOptions, carryingOf, statusOf } from './transfer/transfer-options.ts';
 import { TransferReport } from './transfer/transfer-report.ts';
@@ -81,7 +81,8 @@ export async function sync(
     if (source.kind === 'remote' && target.kind === 'local') {
       const ahead = isPlain(options) ? await lookAhead(target.path, '') : undefined;
       try {
-        await withRedial(context, source, options, told, reached =>
+        const how = { ...options, meanwhile: () => ahead?.seen.begin() };
+        await withRedial(context, source, how, told, reached =>
           fromRemote(reached, source, target.path, options, (run, watched) =>
             work(how => run({ ...how, seen: ahead?.seen }), watched),
           ),
@@ -143,16 +144,17 @@ async function toRemote(
   work: (run: Sync, source: RoundsSource) => Promise<void>,
 ): Promise<void> {
   const offer: ClosingStore = await openOffer(sourcePath);
-  const store = isPlain(options) ? listAhead(offer) : offer;
+  const store = new OfferAhead(offer);
+  const meanwhile = isPlain(options) ? () => store.begin() : undefined;
   const offers = makeOffers();
-  const how = { ...options, onChannel: offers.handle.bind(offers) };
+  const how = { ...options, onChannel: offers.handle.bind(offers), meanwhile };
   try {
     await withRedial(context, target, how, report, async connected => {
       const needed = options.dryRun === true ? [] : (['write', 'delete'] as const);
       for (const permission of needed) requirePermission(connected, permission, 'sync to there');
       await work(one => syncToRemote(connected.route, offers, store, { to: target.path }, one), {
         line: connected.line,
-        watch: () => watchLocal(store, options.exclude),
+        watch: () => watchLocal(offer, options.exclude),
       });
     });
   } finally {

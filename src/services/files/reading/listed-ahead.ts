@@ -13,55 +13,33 @@ type Listed = readonly (Entry | Problem)[];
 export class ListedAhead implements ReadStore {
   readonly #store: ReadStore;
   readonly #clock: Pick<Clock, 'now'>;
-  readonly #begunAt: number;
-  readonly #listing: AsyncIterator<Listed>;
-  readonly #batches: Listed[] = [];
-  readonly #reading: Promise<void>;
-  #failure: { readonly thrown: unknown } | undefined;
-  #isTaken = false;
-  #isAtEnd = false;
+  /** Under way, until somebody takes it. */
+  #ahead: Ahead | undefined;
+  #isOver = false;
 
-  /** Begins at once. Call `stop` before the store is closed. */
   constructor(store: ReadStore, clock: Pick<Clock, 'now'> = systemClock) {
     this.#store = store;
     this.#clock = clock;
-    this.#begunAt = clock.now();
-    this.#listing = store.list('', { recursive: true })[Symbol.asyncIterator]();
-    this.#reading = this.#readAhead();
+  }
+
+  /** Once, however often it is called. Call `stop` before the store is closed. */
+  begin(): void {
+    if (this.#ahead === undefined && !this.#isOver) this.#ahead = new Ahead(this.#store, this.#clock.now());
   }
 
   /** Lets go of a listing that nobody has come for. */
   async stop(): Promise<void> {
-    if (this.#isTaken) return;
-    this.#isTaken = true;
-    await this.#reading;
-    await this.#listing.return?.();
+    await this.#take()?.end();
   }
 
   async *list(path: string, options: ListingOptions): AsyncGenerator<Listed> {
     // Without links to follow, `exclude` has nothing to refuse in a listing.
     const isAll = path === '' && options.recursive && options.followLinks !== true;
-    if (this.#isTaken || !isAll) {
+    const ahead = isAll ? this.#take() : undefined;
+    if (ahead === undefined || this.#clock.now() - ahead.begunAt > MAX_AHEAD_MS) {
+      await ahead?.end();
       yield* this.#store.list(path, options);
-      return;
-    }
-    const isOld = this.#clock.now() - this.#begunAt > MAX_AHEAD_MS;
-    await this.#take();
-    try {
-      if (isOld) {
-        yield* this.#store.list(path, options);
-        return;
-      }
-      for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) yield batch;
-      if (this.#failure !== undefined) throw this.#failure.thrown;
-      while (!this.#isAtEnd) {
-        const next = await this.#listing.next();
-        if (next.done === true) this.#isAtEnd = true;
-        else yield next.value;
-      }
-    } finally {
-      await this.#listing.return?.();
-    }
+    } else yield* ahead.all();
   }
 
   async stat(path: string, options?: LookOptions): Promise<Entry> {
@@ -76,10 +54,52 @@ export class ListedAhead implements ReadStore {
     return this.#store.open(path, options);
   }
 
-  /** From now on nobody else reads the listing. */
-  async #take(): Promise<void> {
+  /** Belongs to the caller from now on. */
+  #take(): Ahead | undefined {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    this.#isOver = true;
+    return ahead;
+  }
+}
+
+/** A listing that is read before anybody asks for it. */
+class Ahead {
+  readonly begunAt: number;
+  readonly #listing: AsyncIterator<Listed>;
+  readonly #batches: Listed[] = [];
+  readonly #reading: Promise<void>;
+  #failure: { readonly thrown: unknown } | undefined;
+  #isTaken = false;
+  #isAtEnd = false;
+
+  constructor(store: ReadStore, begunAt: number) {
+    this.begunAt = begunAt;
+    this.#listing = store.list('', { recursive: true })[Symbol.asyncIterator]();
+    this.#reading = this.#readAhead();
+  }
+
+  /** All of it, from what is here on. */
+  async *all(): AsyncGenerator<Listed> {
     this.#isTaken = true;
     await this.#reading;
+    try {
+      for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) yield batch;
+      if (this.#failure !== undefined) throw this.#failure.thrown;
+      while (!this.#isAtEnd) {
+        const next = await this.#listing.next();
+        if (next.done === true) this.#isAtEnd = true;
+        else yield next.value;
+      }
+    } finally {
+      await this.#listing.return?.();
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#isTaken = true;
+    await this.#reading;
+    await this.#listing.return?.();
   }
 
   async #readAhead(): Promise<void> {

@@ -11,16 +11,25 @@ import { isInside, join } from './steps.ts';
  */
 export class SeenAhead {
   readonly #clock: Pick<Clock, 'now'>;
-  readonly #begunAt: number;
+  readonly #store: Pick<ReadStore, 'list'>;
+  readonly #path: string;
   readonly #folders = new Map<string, ReadonlyMap<string, Entry>>();
-  readonly #looking: Promise<void>;
+  #begunAt = 0;
+  #looking: Promise<void> | undefined;
   #isStopped = false;
 
-  /** Begins at once with the folder at `path`, and needs `store` until `stop`. */
+  /** Of the folder at `path`. */
   constructor(store: Pick<ReadStore, 'list'>, path: string, clock: Pick<Clock, 'now'> = systemClock) {
+    this.#store = store;
+    this.#path = path;
     this.#clock = clock;
-    this.#begunAt = clock.now();
-    this.#looking = this.#look(store, path);
+  }
+
+  /** Once, however often it is called. Needs the store until `stop`. */
+  begin(): void {
+    if (this.#looking !== undefined || this.#isStopped) return;
+    this.#begunAt = this.#clock.now();
+    this.#looking = this.#look();
   }
 
   /** What is there of `names` in `folder`, as `ReceiveStore.statIn` has it; `undefined` if this does not know. */
@@ -40,15 +49,15 @@ export class SeenAhead {
     return this.#clock.now() - this.#begunAt > MAX_AHEAD_MS;
   }
 
-  async #look(store: Pick<ReadStore, 'list'>, path: string): Promise<void> {
+  async #look(): Promise<void> {
     const open = [new OpenFolder('')];
     const leave = (): void => {
       const left = open.pop()!;
-      if (left.isWhole && !this.#isStopped) this.#folders.set(join(path, left.path), left.entries);
+      if (left.isWhole && !this.#isStopped) this.#folders.set(join(this.#path, left.path), left.entries);
     };
     let looked = 0;
     try {
-      for await (const batch of store.list(path, { recursive: true })) {
+      for await (const batch of this.#store.list(this.#path, { recursive: true })) {
         for (const item of batch) this.#note(item, open, leave);
         looked += batch.length;
         if (this.#isStopped || this.#isOld || looked >= MAX_AHEAD_ENTRIES) return;

@@ -1,9 +1,9 @@
 import { ListedAhead, ReadRoot, type ReadStore, SeenAhead } from '../../../../node/index.ts';
 
 /**
- * What is on this machine is looked at while the passphrase is stretched and the server is dialled, the longest part of a short
- * transfer: a folder to write into, for what of it has not changed, or one to send, for what is in it. A round of `--watch`
- * must not begin with it: what changes between this look and the watch would be missed.
+ * What is on this machine is looked at while the passphrase is stretched, the longest part of a short transfer: a folder to write
+ * into, for what of it has not changed, or one to send, for what is in it. A round of `--watch` must not begin with it: what
+ * changes between this look and the watch would be missed.
  */
 export interface LookAhead {
   readonly seen: SeenAhead;
@@ -11,7 +11,7 @@ export interface LookAhead {
   close(): Promise<void>;
 }
 
-/** Looks at `path` in `folder`. Without such a folder there is nothing to see. */
+/** What is at `path` in `folder`, looked at from `seen.begin` on. Without such a folder there is nothing to see. */
 export async function lookAhead(folder: string, path: string): Promise<LookAhead | undefined> {
   let root: ReadRoot;
   try {
@@ -28,15 +28,19 @@ export async function lookAhead(folder: string, path: string): Promise<LookAhead
   return { seen, close };
 }
 
-/** As the store that it is given, but listed ahead of time; closing it closes that one. */
-export function listAhead(store: ClosingStore): ClosingStore {
-  const listed = new ListedAhead(store);
-  return Object.assign(listed, {
-    close: async () => {
-      await listed.stop();
-      await store.close();
-    },
-  });
+/** The store that it is given, listed ahead of time from `begin` on; closing it closes that one. */
+export class OfferAhead extends ListedAhead {
+  readonly #store: ClosingStore;
+
+  constructor(store: ClosingStore) {
+    super(store);
+    this.#store = store;
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await this.#store.close();
+  }
 }
 
 export type ClosingStore = ReadStore & { close(): Promise<void> };
