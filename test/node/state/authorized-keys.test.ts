@@ -1,10 +1,11 @@
+import { appendFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuthorizedKeys, type AuthorizedKeysOptions } from '../../../src/node/state/authorized-keys.ts';
-import { decodeAuthorizedKeys, encodeDevice } from '../../../src/node/state/authorized-keys-file.ts';
+import { decodeAuthorizedKeys, encodeDevice, encodeRemoval } from '../../../src/node/state/authorized-keys-file.ts';
 import { type StateFolders, stateFolders } from '../../../src/node/state/folders.ts';
 import { publicKeyText } from '../../../src/node/state/public-key.ts';
 import { ManualClock } from '../../../src/testing/manual-clock.ts';
@@ -116,6 +117,22 @@ describe('AuthorizedKeys', () => {
     await server.enrol(wanted(1));
     await Promise.all([owner.remove(key(1)), server.enrol(wanted(2)), server.enrol(wanted(3))]);
     expect((await open()).devices.map(device => device.key[0])).toEqual([2, 3]);
+  });
+
+  it.each([
+    ['taken out', encodeRemoval(key(1), 0), ['read']],
+    ['narrowed', encodeDevice({ ...wanted(1, 'a', ['chat']), sinceMs: 0 }), ['chat', 'read']],
+  ])('R-A8: gives who pairs while it is %s nothing back of what it had', async (_, line, left) => {
+    await (await open()).put(wanted(1, 'a', ['exec']));
+    const server = await open({
+      // Asked between the look at the file and the line that comes of it.
+      nowMs: () => {
+        appendFileSync(file, `${line}\n`);
+        return 0;
+      },
+    });
+    await server.enrol(wanted(1, 'a', ['read']));
+    expect((await open()).devices.map(({ allow }) => allow)).toEqual([left]);
   });
 
   it('holds 1,000 machines', async () => {
