@@ -26,7 +26,7 @@ export class ListedAhead implements ReadStore {
     this.#store = store;
     this.#clock = clock;
     this.#begunAt = clock.now();
-    this.#listing = store.list('', { recursive: true })[Symbol.asyncIterator]();
+    this.#listing = this.#listAll();
     this.#reading = this.#readAhead();
   }
 
@@ -74,6 +74,11 @@ export class ListedAhead implements ReadStore {
 
   async open(path: string, options?: LookOptions): Promise<SourceFile> {
     return this.#store.open(path, options);
+  }
+
+  /** Also where there is no folder to list, which a store may tell by throwing at once. */
+  async *#listAll(): AsyncGenerator<Listed> {
+    yield* this.#store.list('', { recursive: true });
   }
 
   /** From now on nobody else reads the listing. */
