@@ -1,4 +1,5 @@
 // Compiles the built command ahead, under the flags that it will run with. In a process of its own, because it changes them.
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
@@ -8,6 +9,9 @@ const path = 'dist/bin/command.js';
 setEngineFlags();
 // Every function, not only what runs when the file is loaded. Flags count when the result is taken out: as it is then, it must be.
 setFlagsFromString('--no-lazy');
-const script = new Script(readFileSync(path, 'latin1'), { filename: path });
+const text = readFileSync(path);
+const script = new Script(text.toString('latin1'), { filename: path });
 setFlagsFromString('--lazy');
-writeFileSync(`${path}.compiled`, script.createCachedData());
+// With it the loader knows what this is of.
+const digest = createHash('sha256').update(text).digest();
+writeFileSync(`${path}.compiled`, Buffer.concat([script.createCachedData(), digest]));

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -15,6 +15,8 @@ interface Manifest {
   readonly exports: Record<string, string | { types: string; default: string }>;
 }
 
+/** What npm packs of the command. */
+const COMMAND = ['package.json', 'dist/bin/package.json', 'dist/bin/postern.js', 'dist/bin/command.js'];
 const manifest = JSON.parse(read('package.json')) as Manifest;
 const subpaths = Object.entries(manifest.exports).filter(([path]) => path !== './package.json');
 
@@ -58,7 +60,8 @@ describe('the command', () => {
       import('./dist/cli/engine-flags.js').then(({ setEngineFlags }) => {
         setEngineFlags();
         const [text, compiled] = [readFileSync(process.argv[1], 'latin1'), readFileSync(process.argv[1] + '.compiled')];
-        console.log(new Script(text, { cachedData: compiled }).cachedDataRejected);
+        // The digest of the text stands behind it.
+        console.log(new Script(text, { cachedData: compiled.subarray(0, -32) }).cachedDataRejected);
       });`;
     const run = (...flags: string[]) =>
       execFileSync(process.execPath, [...flags, '--eval', script, 'dist/bin/command.js'], {
@@ -74,10 +77,25 @@ describe('the command', () => {
     const folder = await mkdtemp(join(tmpdir(), 'postern-packed-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     await mkdir(join(folder, 'dist/bin'), { recursive: true });
-    const names = ['package.json', 'dist/bin/package.json', 'dist/bin/postern.js', 'dist/bin/command.js'];
-    for (const name of names) await copyFile(join(ROOT, name), join(folder, name));
+    for (const name of COMMAND) await copyFile(join(ROOT, name), join(folder, name));
     const args = [join(folder, manifest.bin['postern']!), '--version'];
     expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toMatch(/^postern \d/);
+  });
+
+  it('is what its text says, also when that was changed after it was compiled', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-patched-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, 'dist/bin'), { recursive: true });
+    for (const name of [...COMMAND, 'dist/bin/command.js.compiled']) {
+      await copyFile(join(ROOT, name), join(folder, name));
+    }
+    // The engine itself looks at the length alone.
+    const text = read('dist/bin/command.js');
+    const patched = text.replaceAll('there are list, add and remove', 'THERE ARE LIST, ADD AND REMOVE');
+    expect([patched === text, patched.length - text.length]).toEqual([false, 0]);
+    await writeFile(join(folder, 'dist/bin/command.js'), patched);
+    const args = [join(folder, manifest.bin['postern']!), 'devices', 'nonsense'];
+    expect(spawnSync(process.execPath, args, { encoding: 'utf8' }).stderr).toContain('THERE ARE LIST');
   });
 
   it('holds nothing but ASCII, as its loader expects', () => {

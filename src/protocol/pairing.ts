@@ -62,8 +62,8 @@ export function deviceName(text: string): string {
   );
 }
 
-/** Control and format characters, and what ends a line. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+/** Control and format characters, what ends a line, fillers and selectors, and all spaces but the usual one. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/u;
 /** UTF-16 units: a code point has two at most. */
 const MAX_NAME_UNITS = MAX_DEVICE_NAME_LENGTH * 2;
 const MAX_PERMISSIONS = 64;

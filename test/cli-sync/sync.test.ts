@@ -58,6 +58,15 @@ describe('sync', () => {
     expect(namesBelow(join(here, 'a/new/place'))).toEqual(['changed', 'extra']);
   });
 
+  it('takes a single file, both ways', async () => {
+    writeFileSync(join(here, 'one'), 'first');
+    expect(await sync(join(here, 'one'), `${url}one`)).toMatchObject({ status: 0 });
+    expect(readFileSync(join(there, 'one'), 'utf8')).toBe('first');
+    writeFileSync(join(there, 'one'), 'second');
+    expect(await sync(`${url}one`, join(here, 'one'))).toMatchObject({ status: 0 });
+    expect(readFileSync(join(here, 'one'), 'utf8')).toBe('second');
+  });
+
   it('copies what links lead to and compresses, if told to', async () => {
     mkdirSync(join(there, 'real'));
     writeFileSync(join(there, 'real/text'), 'again and again '.repeat(100_000));

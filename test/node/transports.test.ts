@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import tls from 'node:tls';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { acceptedTcp, dialTcp } from '../../src/node/transports/tcp.ts';
 import { memoryPair } from '../../src/transports/memory.ts';
 import type { Transport } from '../../src/transports/transport.ts';
@@ -64,6 +66,41 @@ for (const direct of [true, false]) {
     return { near: pair.taken, far: pair.dialled, end: async () => {} };
   });
 }
+
+describe('acceptedTcp', () => {
+  test('hears the end also of a socket that does more than carry bytes', async () => {
+    // A key that both know takes no certificate.
+    const psk = Buffer.alloc(32, 7);
+    const both = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
+    const secured = tls.createServer({ ...both, pskCallback: () => psk });
+    onTestFinished(() => void secured.close());
+    const taking = once(secured, 'secureConnection') as Promise<[tls.TLSSocket]>;
+    await new Promise<void>(resolve => secured.listen(0, '127.0.0.1', resolve));
+    const client = tls.connect({
+      ...both,
+      port: (secured.address() as AddressInfo).port,
+      pskCallback: () => ({ psk, identity: 'client' }),
+      checkServerIdentity: () => undefined,
+    });
+    client.resume().end('hello');
+    const taken = acceptedTcp((await taking)[0]);
+    onTestFinished(() => taken.destroy());
+    const place = new Uint8Array(64);
+    let got = '';
+    await new Promise<void>((resolve, reject) => {
+      taken.start({
+        space: () => place,
+        received: byteLength => {
+          got += Buffer.from(place.subarray(0, byteLength)).toString();
+        },
+        sent() {},
+        ended: resolve,
+        failed: reject,
+      });
+    });
+    expect(got).toBe('hello');
+  });
+});
 
 describe('dialTcp', () => {
   test('names both ends by what the system says', async () => {

@@ -8,6 +8,7 @@ import { parsePublicKey, publicKeyText } from './public-key.ts';
  * The text of `authorized_keys`: one line a fact, of which the last about a key counts.
  *
  *   line1-x25519 KEY since=TIME caps=read,chat name="ann's laptop"
+ *   line1-x25519 KEY since=TIME adds=exec name="ann's laptop"
  *   line1-x25519 KEY removed TIME
  *
  * Empty lines and those that begin with # say nothing. A line that cannot be read lets nobody in, and if it still names a
@@ -26,7 +27,7 @@ export function decodeAuthorizedKeys(text: string): DecodedKeys {
     if (line === '' || line.startsWith('#')) continue;
     const key = keyOf(line);
     const owner = key === undefined ? undefined : publicKeyText(key);
-    const device = key === undefined ? undefined : decodeDevice(key, line);
+    const device = key === undefined ? undefined : decodeDevice(key, line, devices.get(owner!));
     if (device === undefined || owner === undefined) {
       if (owner !== undefined) remove(owner);
       if (owner === undefined || !REMOVED.test(line)) unread.push({ number: index + 1, problem: 'cannot be read' });
@@ -57,20 +58,32 @@ export interface UnreadLine {
   readonly problem: string;
 }
 
-export function encodeDevice({ key, sinceMs, allow, name }: Device): string {
-  const since = new Date(sinceMs).toISOString();
-  return `${publicKeyText(key)} since=${since} caps=${allow.join(',')} name=${JSON.stringify(name)}`;
+/** The device has exactly these permissions from here on. */
+export function encodeDevice(device: Device): string {
+  return encodeEntry(device, 'caps');
+}
+
+/** As `encodeDevice`, but it keeps what it had when this line came: nothing of which it was bereft in the same moment. */
+export function encodeAddition(device: Device): string {
+  return encodeEntry(device, 'adds');
 }
 
 export function encodeRemoval(key: Uint8Array, nowMs: number): string {
   return `${publicKeyText(key)} removed ${new Date(nowMs).toISOString()}`;
 }
 
-function decodeDevice(key: Uint8Array, line: string): Device | undefined {
-  const [, since = '', caps = '', quoted = ''] = ENTRY.exec(line) ?? [];
+function encodeEntry({ key, sinceMs, allow, name }: Device, how: 'caps' | 'adds'): string {
+  const since = new Date(sinceMs).toISOString();
+  return `${publicKeyText(key)} since=${since} ${how}=${allow.join(',')} name=${JSON.stringify(name)}`;
+}
+
+/** `known`: what the lines before have made of this key. */
+function decodeDevice(key: Uint8Array, line: string, known: Device | undefined): Device | undefined {
+  const [, since = '', how, caps = '', quoted = ''] = ENTRY.exec(line) ?? [];
   const sinceMs = Date.parse(since);
   if (Number.isNaN(sinceMs)) return undefined;
-  const allow = caps === '' ? [] : [...new Set(caps.split(','))];
+  const kept = how === 'adds' ? (known?.allow ?? []) : [];
+  const allow = [...new Set([...kept, ...(caps === '' ? [] : caps.split(','))])];
   if (allow.length > MAX_PERMISSIONS) return undefined;
   try {
     const name: unknown = JSON.parse(quoted);
@@ -90,6 +103,6 @@ function keyOf(line: string): Uint8Array | undefined {
   }
 }
 
-const ENTRY = /^\S+ \S+ since=(\S+) caps=((?:[a-z]{1,32}(?:,[a-z]{1,32})*)?) name=(".*")$/;
+const ENTRY = /^\S+ \S+ since=(\S+) (caps|adds)=((?:[a-z]{1,32}(?:,[a-z]{1,32})*)?) name=(".*")$/;
 const REMOVED = /^\S+ \S+ removed \S+$/;
 const MAX_PERMISSIONS = 64;

@@ -3,7 +3,13 @@ import { LineError } from '../../errors.ts';
 import { type Clock, systemClock, type Timer } from '../../line/clock.ts';
 import { type DeviceList, enrolled, type WantedDevice } from '../../line/device-list.ts';
 import { type Device, findDevice } from '../../protocol/handshake/device.ts';
-import { decodeAuthorizedKeys, encodeDevice, encodeRemoval, type UnreadLine } from './authorized-keys-file.ts';
+import {
+  decodeAuthorizedKeys,
+  encodeAddition,
+  encodeDevice,
+  encodeRemoval,
+  type UnreadLine,
+} from './authorized-keys-file.ts';
 import { type StateFolders, stateFolders } from './folders.ts';
 import { appendPrivateLine, type PrivateFile, privateFileVersion, readPrivateFile } from './private-file.ts';
 
@@ -81,19 +87,27 @@ export class AuthorizedKeys implements DeviceList {
     });
   }
 
-  /** For peers: bounded also in how often the file is written to. */
+  /**
+   * For peers: bounded also in how often the file is written to. What the owner takes away in the same moment stays away,
+   * whichever of the two comes first.
+   */
   enrol(wanted: WantedDevice): Promise<Device> {
-    return this.#change(devices => {
+    const make = (devices: readonly Device[]): Device => {
       if (this.#byteLength > MAX_ENROLLING_BYTES) {
         throw new LineError('TOO_MANY', 'the list of machines has become too long');
       }
       return enrolled(devices, wanted, this.#nowMs());
-    });
+    };
+    return this.#change(make, device => encodeAddition({ ...device, allow: wanted.allow }));
   }
 
   /** For the owner: the machine has exactly these permissions from now on, be it new or not. Throws as `enrolled` does. */
   put(wanted: WantedDevice): Promise<Device> {
-    return this.#change(devices => ({ ...enrolled(devices, wanted, this.#nowMs()), allow: wanted.allow }));
+    const make = (devices: readonly Device[]): Device => ({
+      ...enrolled(devices, wanted, this.#nowMs()),
+      allow: wanted.allow,
+    });
+    return this.#change(make, encodeDevice);
   }
 
   /** Takes a machine out. */
@@ -104,18 +118,17 @@ export class AuthorizedKeys implements DeviceList {
     });
   }
 
-  #change(make: (devices: readonly Device[]) => Device): Promise<Device> {
+  #change(make: (devices: readonly Device[]) => Device, encode: (device: Device) => string): Promise<Device> {
     return this.#inTurn(async () => {
       await this.#read();
       const device = make(this.#devices);
-      const line = encodeDevice(device);
       const before = findDevice(this.#devices, device.key);
-      if (before !== undefined && encodeDevice(before) === line) return before;
-      await appendPrivateLine(this.#file, line);
+      if (before !== undefined && encodeDevice(before) === encodeDevice(device)) return before;
+      await appendPrivateLine(this.#file, encode(device));
       await this.#read();
       const after = findDevice(this.#devices, device.key);
       // Another process may have taken the name, or the last place, in the same moment.
-      if (after === undefined || encodeDevice(after) !== line) {
+      if (after?.name !== device.name) {
         throw new LineError('EXISTS', 'somebody else has changed the list in the same moment');
       }
       return after;

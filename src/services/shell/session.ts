@@ -1,4 +1,4 @@
-import { LineError } from '../../errors.ts';
+import { LineError, type LineErrorCode } from '../../errors.ts';
 import { toLineError } from '../../line/abort.ts';
 import type { Channel } from '../../line/channel.ts';
 import type { Clock, Timer } from '../../line/clock.ts';
@@ -19,7 +19,7 @@ import type { Terminal, TerminalEnd } from './terminal.ts';
  *   1. Shown: a channel carries it. What the channel cannot take makes the terminal wait, and nothing is lost.
  *   2. Away: its line was lost. It goes on until its output has no more room, and for `SHELL_AWAY_MS` at most.
  *   3. Ended: its process has; it stays until its last output has been fetched, or as long as away.
- *   4. Hung up, by who showed it or because it was away for too long: HUP, then KILL.
+ *   4. Hung up, by who showed it, because he is not let in any more, or because it was away for too long: HUP, then KILL.
  */
 export class Session {
   readonly id: string;
@@ -73,7 +73,7 @@ export class Session {
     let isLoss = false;
     try {
       error = await this.#streams.carry(channel, message => this.#obey(message));
-      isLoss = error !== undefined && error.code !== 'CANCELLED';
+      isLoss = error !== undefined && !FOR_GOOD.has(error.code);
       // Nobody returns to what nobody was told of.
       this.#isKnown ||= await told;
     } catch (thrown) {
@@ -128,3 +128,6 @@ export class Session {
     }
   }
 }
+
+/** Ends of a channel that nobody is to return from: who showed it has left, or may be here no more. */
+const FOR_GOOD: ReadonlySet<LineErrorCode> = new Set(['CANCELLED', 'REVOKED']);

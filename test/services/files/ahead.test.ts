@@ -129,6 +129,15 @@ describe('a store that is listed ahead of time', () => {
     expect(told.asked).toBe(2);
   });
 
+  test('may be one that throws at once, being no folder', async () => {
+    const list = (): never => {
+      throw new LineError('NOT_A_FILE', 'a file is no folder');
+    };
+    const ahead = begun(new ListedAhead({ list } as unknown as ReadStore));
+    await expect(all(ahead.list('', ALL))).rejects.toMatchObject({ code: 'NOT_A_FILE' });
+    await ahead.stop();
+  });
+
   test('lets go of a listing that nobody came for, and of one that was left in the middle', async () => {
     const { store, told } = listing(BATCHES);
     const unused = begun(new ListedAhead(store));

@@ -8,6 +8,7 @@ import type { Permission } from '../../../src/services/permission.ts';
 import { dispatchChannels } from '../../../src/services/registry.ts';
 import { type ShellHost, shellHost } from '../../../src/services/shell/shell-host.ts';
 import { type MemoryTransport, memoryPair } from '../../../src/transports/memory.ts';
+import { MemoryDevices } from '../../support/devices.ts';
 import { loginOptions, makeListener } from '../../support/lines.ts';
 import { ScriptedTerminals } from './scripted-terminal.ts';
 
@@ -18,6 +19,8 @@ export class ShellScene {
   /** What the host took for faults of its own. */
   readonly faults: unknown[] = [];
   readonly device = nodeCrypto.generateKeyPair();
+  /** Who is let in by key. */
+  readonly list = new MemoryDevices();
   readonly #listener: Promise<Listener>;
 
   constructor(options: { readonly clock?: Clock; readonly allow?: readonly Permission[] } = {}) {
@@ -28,12 +31,17 @@ export class ShellScene {
     this.#listener = makeListener({
       onChannel: dispatchChannels([this.host], options.allow ?? ['shell', 'exec']),
       onFault: thrown => this.faults.push(thrown),
+      devices: { list: this.list },
     });
     onTestFinished(async () => (await this.#listener).close(0));
   }
 
   /** A line, of this device unless told otherwise, which breaks after so many bytes in both directions together. */
-  async connect({ device = this.device, breakAfter = Number.POSITIVE_INFINITY } = {}): Promise<Connected> {
+  async connect({
+    device = this.device,
+    breakAfter = Number.POSITIVE_INFINITY,
+    byKey = false,
+  } = {}): Promise<Connected> {
     let left = Number.POSITIVE_INFINITY;
     const transports = memoryPair({
       tamper: bytes => {
@@ -42,7 +50,8 @@ export class ShellScene {
       },
     });
     (await this.#listener).accept(transports[1]);
-    const { line } = await openLine(transports[0], await loginOptions({ staticKey: device }));
+    const login = byKey ? { prs: undefined, checkServerKey() {} } : {};
+    const { line } = await openLine(transports[0], await loginOptions({ staticKey: device, ...login }));
     await line.ping();
     left = breakAfter;
     return { line, transport: transports[0], break: () => transports[0].break() };

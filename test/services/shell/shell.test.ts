@@ -12,6 +12,7 @@ import {
 } from '../../../src/protocol/limits.ts';
 import { openShell } from '../../../src/services/shell/remote-terminal.ts';
 import { ManualClock } from '../../../src/testing/manual-clock.ts';
+import { deviceFor } from '../../support/devices.ts';
 import { type Connected, REQUEST, ShellScene, textOf } from './scene.ts';
 
 const START = { t: 'start', term: 'xterm', columns: 80, rows: 24 };
@@ -162,6 +163,16 @@ describe('a session whose line was lost', () => {
     expect(program.signals).toEqual(['SIGHUP']);
     const attaching = second.line.open('shell.attach', { session: id, received: 0 });
     await expect(attaching.readMessage()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    program.exit({ signal: 'SIGHUP' });
+  });
+
+  it('R-A8: does not go on for a machine that is not let in any more', async () => {
+    const scene = new ShellScene();
+    scene.list.replace([deviceFor(scene.device.publicKey, { allow: ['shell'] })]);
+    await opened(await scene.connect({ byKey: true }));
+    const program = scene.terminals.last;
+    scene.list.replace([]);
+    await expect.poll(() => program.signals).toEqual(['SIGHUP']);
     program.exit({ signal: 'SIGHUP' });
   });
 

@@ -75,7 +75,7 @@ class Ahead {
 
   constructor(store: ReadStore, begunAt: number) {
     this.begunAt = begunAt;
-    this.#listing = store.list('', { recursive: true })[Symbol.asyncIterator]();
+    this.#listing = listAll(store);
     this.#reading = this.#readAhead();
   }
 
@@ -116,4 +116,9 @@ class Ahead {
       this.#failure = { thrown };
     }
   }
+}
+
+/** Also where there is no folder to list, which a store may tell by throwing at once. */
+async function* listAll(store: ReadStore): AsyncGenerator<Listed> {
+  yield* store.list('', { recursive: true });
 }
