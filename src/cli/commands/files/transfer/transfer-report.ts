@@ -340,8 +340,8 @@ class Told {
   }
 }
 
-/** As a single file meets the loss of the line. */
-const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT']);
+/** As a single file meets the loss of the line, or its end because this machine is not let in any more. */
+const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT', 'REVOKED']);
 const MAX_ACTIVE = 1000;
 const LARGE_BYTES = 64_000_000;
 /** From here on memory is worth more than time. */
