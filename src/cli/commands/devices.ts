@@ -19,7 +19,7 @@ export interface DevicesOptions {
   readonly allow?: string;
 }
 
-/** The machines that this one lets in by their key, when it serves: lists them, puts one in, takes one out. */
+/** The machines that servers of this user let in by their key: lists them, puts one in, takes one out. */
 export async function devices(
   context: CommandContext,
   action: string,

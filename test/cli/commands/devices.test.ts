@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Home, PASSPHRASE, run, startForTest, stop } from '../support/command.ts';
@@ -131,7 +131,12 @@ describe('a machine that is paired', () => {
     await run(served.home, ['devices', 'add', await keyOf(served), '--allow', 'write,read']);
     const may = await served.run(['may', '--json', served.url], NO_PASSPHRASE);
     expect(JSON.parse(may.stdout).allowed).toEqual(['read']);
-    expect((await served.run(['put', '-', `${served.url}/x`], NO_PASSPHRASE)).status).toBe(7);
+    const put = await served.run(['put', '-', `${served.url}/x`], NO_PASSPHRASE);
+    expect({ status: put.status, stderr: put.stderr }).toEqual({
+      status: 7,
+      stderr: expect.stringMatching(/^hint: .*pair again for it$/m),
+    });
+    expect((await served.run(['put', '-', `${served.url}/x`])).stderr).toMatch(/^hint: .*serve --allow grants it$/m);
   });
 
   it('is let in by the next server of this user too, whatever its passphrase, and though pairing is closed', async () => {
@@ -175,19 +180,59 @@ describe('a machine that is paired', () => {
   });
 
   it('that is taken out loses what it has open', async () => {
-    const served = await paired(['--pair', '--allow', 'exec,agents']);
+    const served = await paired(['--pair', '--allow', 'read,exec,shell,agents']);
     const { url } = served;
+    const big = join(served.share, 'big');
+    await writeFile(big, '');
+    await truncate(big, 64 * 1024 ** 3);
     const command = startForTest(served.client, ['exec', url, '--', 'sh', '-c', 'echo begun; sleep 60'], NO_PASSPHRASE);
     await command.until('stdout', /begun/);
     const agent = startForTest(served.client, ['agent', url, '--name', 'web'], NO_PASSPHRASE);
     await agent.until('stderr', /joined/);
+    const shell = new InTerminal(served.client, ['shell', url], NO_PASSPHRASE);
+    await served.server.until('stderr', /"event":"exec-start"[^\n]*"kind":"shell.open"/);
+    const getting = startForTest(served.client, ['get', `${url}/big`, '--json'], NO_PASSPHRASE);
+    await getting.until('stderr', /"bytes":[1-9]/);
     await run(served.home, ['devices', 'remove', 'laptop']);
     expect(await command.ended).toMatchObject({ status: 255 });
     expect(await agent.ended).toMatchObject({
       status: 4,
       stderr: expect.stringContaining('has taken this machine out'),
     });
-    await served.server.until('stderr', /"event":"exec-end"/);
+    expect(await shell.ended).toMatchObject({ status: 255 });
+    const { status, stdout, stderr } = await getting.ended;
+    expect({ status, failed: stdout.match(/"outcome":"failed"/g) }).toEqual({ status: 4, failed: null });
+    expect(stderr.match(/"code":"REVOKED"/g)).toHaveLength(1);
+    // Nor does anything go on there, as it does after a line that was lost.
+    await served.server.until('stderr', /"event":"exec-end"[^\n]*"kind":"exec.run"/);
+    await served.server.until('stderr', /"event":"exec-end"[^\n]*"kind":"shell.open"/);
+  });
+
+  it('is not let in by a server with --no-devices, which does not go with --pair', async () => {
+    const served = await paired();
+    await stop(served.server);
+    const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`, '--no-devices'];
+    const next = startForTest(served.home, args, WITH_PASSPHRASE);
+    await next.until('stdout', /"type":"ready"/);
+    const { status, stderr } = await served.run(['may', served.url], NO_PASSPHRASE);
+    expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('not let in there') });
+    expect((await served.run(['may', served.url])).status).toBe(0);
+    expect((await served.run(['pair', '--name', 'laptop', served.url])).status).toBe(7);
+    await stop(next);
+    const both = await run(served.home, [...args, '--pair']);
+    expect(both).toMatchObject({ status: 2, stderr: expect.stringContaining("'--no-devices' cannot be used with") });
+    // The list is as it was, for the next server.
+    expect(JSON.parse((await run(served.home, ['devices', '--json'])).stdout).devices).toHaveLength(1);
+  });
+
+  it('is told to who serves, with the way to keep it out', async () => {
+    const served = await paired();
+    await stop(served.server);
+    const next = startForTest(served.home, ['serve', served.share, '--listen', '127.0.0.1:0'], WITH_PASSPHRASE);
+    await next.until(
+      'stderr',
+      /^1 machine needs no passphrase: postern devices lists them, --no-devices keeps them out$/m,
+    );
   });
 
   it('R-A5: stops at a server with another key before its own is shown', async () => {
