@@ -59,11 +59,13 @@ async function add(context: CommandContext, words: readonly string[], options: D
   const allow = options.allow === undefined ? undefined : parsePermissions(options.allow);
   const keys = await AuthorizedKeys.open();
   const known = keys.devices.find(device => publicKeyText(device.key) === publicKeyText(key));
-  context.hint = 'choose another --name; postern devices lists them';
-  const device = await keys.put({
-    key,
-    name: deviceName(options.name?.normalize('NFC').trim() ?? known?.name ?? `machine ${fingerprint(key).slice(0, 8)}`),
-    allow: allow ?? known?.allow ?? parsePermissions(DEFAULT_ALLOW),
+  const name = options.name?.normalize('NFC').trim() ?? known?.name ?? `machine ${fingerprint(key).slice(0, 8)}`;
+  const wanted = { key, name: deviceName(name), allow: allow ?? known?.allow ?? parsePermissions(DEFAULT_ALLOW) };
+  const device = await keys.put(wanted).catch((thrown: unknown) => {
+    if (thrown instanceof LineError && thrown.code === 'EXISTS') {
+      context.hint = 'choose another --name; postern devices lists them';
+    }
+    throw thrown;
   });
   if (context.options.json) {
     await context.printJson(deviceJson(device));

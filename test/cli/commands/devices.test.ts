@@ -1,4 +1,4 @@
-import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Home, PASSPHRASE, run, startForTest, stop } from '../support/command.ts';
@@ -68,8 +68,10 @@ describe('postern pair', () => {
     await expect
       .poll(async () => (await served.run(['pair', '--json', served.url])).status, { timeout: 20_000, interval: 500 })
       .toBe(0);
+    // What both allow.
     const may = await served.run(['may', '--json', served.url], NO_PASSPHRASE);
     expect(JSON.parse(may.stdout).allowed).toEqual(['read']);
+    expect(JSON.parse((await served.run(['pair', '--json', served.url])).stdout).allowed).toEqual(['read']);
   });
 
   it('refuses a name that another machine has, and one that is none', async () => {
@@ -84,6 +86,17 @@ describe('postern pair', () => {
       expect(status).toBe(7);
       expect(stderr).not.toContain('\u001b');
     }
+  });
+
+  it('tells both what it is where the list cannot be changed', async () => {
+    const served = await paired();
+    await chmod(join(served.home.path, 'state/postern/authorized_keys'), 0o644);
+    const { status, stderr } = await served.run(['pair', '--name', 'other', served.url]);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/cannot change its list.*\nhint: its owner/),
+    });
+    await served.server.until('stderr', /"event":"fault"[^\n]*chmod 600/);
   });
 
   it('takes the passphrase, also where the machine is paired', async () => {
@@ -229,10 +242,7 @@ describe('a machine that is paired', () => {
     const served = await paired();
     await stop(served.server);
     const next = startForTest(served.home, ['serve', served.share, '--listen', '127.0.0.1:0'], WITH_PASSPHRASE);
-    await next.until(
-      'stderr',
-      /^1 machine needs no passphrase: postern devices lists them, --no-devices keeps them out$/m,
-    );
+    await next.until('stderr', /^1 machine needs no passphrase: see postern devices, or serve with --no-devices$/m);
   });
 
   it('R-A5: stops at a server with another key before its own is shown', async () => {
