@@ -153,7 +153,7 @@ interface Announced {
 function tellOfDevices(context: CommandContext, count: number): void {
   if (count === 0) return;
   const machines = count === 1 ? '1 machine needs' : `${count} machines need`;
-  context.note(`${machines} no passphrase: postern devices lists them, --no-devices keeps them out`);
+  context.note(`${machines} no passphrase: see postern devices, or serve with --no-devices`);
 }
 
 /** What the files, and the machine behind them, are open to. */
