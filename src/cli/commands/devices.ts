@@ -71,10 +71,8 @@ async function add(context: CommandContext, words: readonly string[], options: D
     await context.printJson(deviceJson(device));
     return;
   }
-  const powers = device.allow.length === 0 ? 'nothing' : device.allow.join(', ');
-  context.note(
-    `${escapeText(device.name)} needs no passphrase here, and may do ${powers} where postern serve allows it`,
-  );
+  const powers = device.allow.length === 0 ? 'nothing' : `${device.allow.join(', ')} where postern serve allows it`;
+  context.note(`${escapeText(device.name)} needs no passphrase here, and may do ${powers}`);
 }
 
 async function remove(context: CommandContext, which: string): Promise<void> {
