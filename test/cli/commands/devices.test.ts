@@ -303,6 +303,19 @@ describe('postern devices', () => {
     expect((await run(at, ['devices', 'remove', 'other'])).status).toBe(6);
   });
 
+  it.skipIf(process.platform === 'win32')('lists in columns where they fit, and else below each other', async () => {
+    const at = await home();
+    await run(at, ['devices', 'add', KEY, '--name', '机器', '--allow', 'read']);
+    for (const [columns, shown] of [
+      [80, /^NAME {2}FINGERPRINT {23}SINCE {13}MAY DO AT MOST\n机器 {2}[a-z2-7]{32} {2}\S+ \S+ {2}read$/m],
+      [40, /^机器\n {2}[a-z2-7]{32}\n {2}since \S+ \S+\n {2}may do at most read$/m],
+    ] as const) {
+      const terminal = new InTerminal(at, ['devices'], { columns });
+      expect(await terminal.ended).toMatchObject({ status: 0 });
+      expect(terminal.screen()).toMatch(shown);
+    }
+  });
+
   it('takes out by fingerprint first, so that no name can stand for another machine', async () => {
     const at = await home();
     const { device } = JSON.parse((await run(at, ['devices', 'add', KEY, '--json'])).stdout);
