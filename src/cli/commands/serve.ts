@@ -100,6 +100,7 @@ export async function serve(context: CommandContext, directory: string, options:
       key: publicKeyText(hostKey),
       fingerprint: fingerprint(hostKey),
       allow,
+      devices: devices?.devices.length ?? 0,
     });
     // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);

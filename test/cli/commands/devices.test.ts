@@ -157,7 +157,7 @@ describe('a machine that is paired', () => {
     await stop(served.server);
     const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`];
     const next = startForTest(served.home, args, NO_PASSPHRASE);
-    await next.until('stdout', /"type":"ready"/);
+    await next.until('stdout', /"type":"ready".*"devices":1/);
     expect(await served.run(['may', served.url], NO_PASSPHRASE)).toMatchObject({ status: 0, stderr: '' });
   });
 
@@ -226,7 +226,7 @@ describe('a machine that is paired', () => {
     await stop(served.server);
     const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`, '--no-devices'];
     const next = startForTest(served.home, args, WITH_PASSPHRASE);
-    await next.until('stdout', /"type":"ready"/);
+    await next.until('stdout', /"type":"ready".*"devices":0/);
     const { status, stderr } = await served.run(['may', served.url], NO_PASSPHRASE);
     expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('not let in there') });
     expect((await served.run(['may', served.url])).status).toBe(0);
