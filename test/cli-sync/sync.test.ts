@@ -143,6 +143,7 @@ describe('sync --watch', () => {
       ...(direction === 'up' ? [here, between.url] : [between.url, here]),
     ]);
     await running.until('stdout', /"type":"summary".*"received":1,/);
+    await running.until('stderr', /"finished":true,.*"percent":100/);
     between.cut();
     writeFileSync(join(source, 'b'), 'b');
     await appears(join(target, 'b'));
