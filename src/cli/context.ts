@@ -38,6 +38,8 @@ export class CommandContext {
   why: string | undefined;
   /** What to try after a failure, where the command knows better than the code; `''` for nothing. */
   hint: string | undefined;
+  /** The login was by the key of this machine: what it may do was settled when it was paired. */
+  isByKey = false;
   /** The display that holds lines of the terminal now: what is written must pass through it. */
   display: Pick<ProgressDisplay, 'print' | 'pause' | 'resume'> | undefined;
   /** Whether another program has the terminal now, so that Ctrl-C means that one. */

@@ -27,7 +27,8 @@ export class EventLog {
 
   fault(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    this.write('fault', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+    const { message, cause } = error;
+    this.write('fault', { reason: cause instanceof Error ? `${message} (${cause.message})` : message });
   }
 
   /** A process that a peer has started or asked for. */

@@ -48,7 +48,7 @@ function addMay(program: Command, makeContext: MakeContext): void {
     .command('may')
     .argument('<place>', 'HOST')
     .summary('what you may do there')
-    .description('Tells what this passphrase may do on HOST.')
+    .description('Tells what you may do on HOST.')
     .action(async (place: string, options, ran) => {
       const { may } = await import('./commands/may.ts');
       await may(makeContext(options), place, ran.opts());
@@ -78,7 +78,7 @@ function addDevices(program: Command, makeContext: MakeContext): void {
     .argument('[action]', 'list, add KEY, or remove NAME or FINGERPRINT', 'list')
     .argument('[word...]', 'KEY, NAME or FINGERPRINT')
     .summary('who needs no passphrase here')
-    .description('Lists the machines that this one lets in by their key when it serves, puts one in, or takes one out.')
+    .description('Lists the machines that servers of yours here let in by their key, puts one in, or takes one out.')
     .option('--name <name>', 'with add: what it is called here')
     .option('--allow <list>', `with add: what it may do at most (default: what it had, else ${DEFAULT_ALLOW})`)
     .action(async (action: string, words: string[], options, ran) => {

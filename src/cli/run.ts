@@ -58,12 +58,18 @@ function reportFailure(
     phase: context?.phase,
     exitStatus: context?.failureStatus,
     verbose: context?.options.verbose,
-    hint: mistake?.hint ?? context?.hint ?? (isUsage ? seeHelp(verb) : undefined),
+    hint: mistake?.hint ?? context?.hint ?? (isUsage ? seeHelp(verb) : hintByKey(error, context)),
   });
   context?.close();
   if (args.includes('--json')) process.stderr.write(`${failure.json}\n`);
   else process.stderr.write(`${failure.lines.join('\n')}\n`);
   return failure.exit;
+}
+
+/** The usual hint is half of it for a machine that is paired: it keeps what it was given then. */
+function hintByKey(error: unknown, context: CommandContext | undefined): string | undefined {
+  if (context?.isByKey !== true || !(error instanceof LineError) || error.code !== 'FORBIDDEN') return undefined;
+  return 'postern may HOST shows what is; where postern serve --allow grants more now, pair again for it';
 }
 
 /**

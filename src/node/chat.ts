@@ -28,8 +28,8 @@ export async function joinChat(
  * Stays in `room` until it is left: dials, joins, and when the line is lost dials again, after 1 s, then twice as long each
  * time, up to 60 s, less up to half by chance. Resolves after `room.leave()`, and when `signal` is aborted, which leaves it.
  *
- * Throws what another try would not change: `AUTH`, `PIN`, `VERSION`, `FORBIDDEN`, `UNSUPPORTED`, `EXISTS`, `BAD_NAME`,
- * `USAGE`. The room is left then.
+ * Throws what another try would not change: `AUTH`, `PIN`, `REVOKED`, `VERSION`, `FORBIDDEN`, `UNSUPPORTED`, `EXISTS`,
+ * `BAD_NAME`, `USAGE`. The room is left then.
  */
 export async function stayInChat(room: ChatRoom, options: StayInChatOptions): Promise<void> {
   const { onEvent, ...dialling } = options;

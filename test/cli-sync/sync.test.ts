@@ -88,8 +88,11 @@ describe('sync', () => {
     writeFileSync(join(here, 'c'), 'left out');
     writeFileSync(join(there, 'b'), '');
     writeFileSync(join(home.path, 'patterns'), '\uFEFFc\n# none\n');
-    const { status, stdout } = await sync('-n', '--delete', '--exclude-from', join(home.path, 'patterns'), here, url);
+    const { status, stdout, stderr } = await sync(
+      ...['-n', '--delete', '--exclude-from', join(home.path, 'patterns'), here, url],
+    );
     expect([status, stdout]).toEqual([0, 'new\ta\nremove\tb\n']);
+    expect(stderr).toMatch(/^would transfer 1 file, 3 B, and remove 1$/m);
     expect(namesBelow(there)).toEqual(['b']);
     expect(await sync('-n', url, join(here, 'not/there'))).toMatchObject({ status: 0, stdout: 'new\tb\n' });
     expect(namesBelow(here)).toEqual(['a', 'c']);
@@ -140,6 +143,7 @@ describe('sync --watch', () => {
       ...(direction === 'up' ? [here, between.url] : [between.url, here]),
     ]);
     await running.until('stdout', /"type":"summary".*"received":1,/);
+    await running.until('stderr', /"finished":true,.*"percent":100/);
     between.cut();
     writeFileSync(join(source, 'b'), 'b');
     await appears(join(target, 'b'));

@@ -10,6 +10,7 @@ import {
 import type { CommandContext } from '../context.ts';
 import { DEFAULT_ALLOW } from '../grammar/options.ts';
 import { parsePermissions } from '../permissions.ts';
+import type { StreamStyle } from '../terminal/colors.ts';
 import { escapeText } from '../terminal/escape.ts';
 import { formatLocalTime, formatTimestamp } from '../terminal/format.ts';
 import { displayWidth } from '../terminal/width.ts';
@@ -19,7 +20,7 @@ export interface DevicesOptions {
   readonly allow?: string;
 }
 
-/** The machines that this one lets in by their key, when it serves: lists them, puts one in, takes one out. */
+/** The machines that servers of this user let in by their key: lists them, puts one in, takes one out. */
 export async function devices(
   context: CommandContext,
   action: string,
@@ -47,7 +48,7 @@ async function list(context: CommandContext): Promise<void> {
   context.doing = 'cannot list the machines that are let in here';
   const keys = await AuthorizedKeys.open();
   if (context.options.json) await context.printJson({ devices: keys.devices.map(deviceJson) });
-  else for (const line of table(keys.devices, context.stdout.terminal)) await context.print(line);
+  else for (const line of table(keys.devices, context.stdout)) await context.print(line);
   for (const { number, problem } of keys.unread) {
     context.note(escapeText(`line ${number} of ${keys.path} ${problem}: it lets nobody in`));
   }
@@ -59,20 +60,20 @@ async function add(context: CommandContext, words: readonly string[], options: D
   const allow = options.allow === undefined ? undefined : parsePermissions(options.allow);
   const keys = await AuthorizedKeys.open();
   const known = keys.devices.find(device => publicKeyText(device.key) === publicKeyText(key));
-  context.hint = 'choose another --name; postern devices lists them';
-  const device = await keys.put({
-    key,
-    name: deviceName(options.name?.normalize('NFC').trim() ?? known?.name ?? `machine ${fingerprint(key).slice(0, 8)}`),
-    allow: allow ?? known?.allow ?? parsePermissions(DEFAULT_ALLOW),
+  const name = options.name?.normalize('NFC').trim() ?? known?.name ?? `machine ${fingerprint(key).slice(0, 8)}`;
+  const wanted = { key, name: deviceName(name), allow: allow ?? known?.allow ?? parsePermissions(DEFAULT_ALLOW) };
+  const device = await keys.put(wanted).catch((thrown: unknown) => {
+    if (thrown instanceof LineError && thrown.code === 'EXISTS') {
+      context.hint = 'choose another --name; postern devices lists them';
+    }
+    throw thrown;
   });
   if (context.options.json) {
     await context.printJson(deviceJson(device));
     return;
   }
-  const powers = device.allow.length === 0 ? 'nothing' : device.allow.join(', ');
-  context.note(
-    `${escapeText(device.name)} needs no passphrase here, and may do ${powers} where postern serve allows it`,
-  );
+  const powers = device.allow.length === 0 ? 'nothing' : `${device.allow.join(', ')} where postern serve allows it`;
+  context.note(`${escapeText(device.name)} needs no passphrase here, and may do ${powers}`);
 }
 
 async function remove(context: CommandContext, which: string): Promise<void> {
@@ -102,23 +103,31 @@ function readKey(words: readonly string[]): Uint8Array {
   }
 }
 
-function table(devices: readonly Device[], isTerminal: boolean): string[] {
+function table(devices: readonly Device[], style: StreamStyle): string[] {
   const rows = devices.map(({ name, key, sinceMs, allow }) => [
     escapeText(name),
     fingerprint(key),
-    isTerminal ? formatLocalTime(sinceMs) : formatTimestamp(sinceMs),
-    allow.join(',') || (isTerminal ? 'nothing' : ''),
+    style.terminal ? formatLocalTime(sinceMs) : formatTimestamp(sinceMs),
+    allow.join(',') || (style.terminal ? 'nothing' : ''),
   ]);
-  if (!isTerminal) return rows.map(cells => cells.join('\t'));
+  if (!style.terminal) return rows.map(cells => cells.join('\t'));
   if (rows.length === 0) return [];
   const all = [HEADINGS, ...rows];
   // Names are of any script; all other cells are ASCII, and the last one ends its line.
   const widths = HEADINGS.map((_, at) => Math.max(...all.map(cells => displayWidth(cells[at]!))));
-  return all.map(cells =>
+  const lines = all.map(cells =>
     cells
       .map((cell, at) => (at === cells.length - 1 ? cell : cell + ' '.repeat(widths[at]! - displayWidth(cell))))
       .join('  '),
   );
+  if (lines.every(line => displayWidth(line) <= style.columns())) return lines;
+  // Too wide for this screen: one machine below the other.
+  return rows.flatMap(([name = '', key, since, allow]) => [
+    name,
+    `  ${key}`,
+    `  since ${since}`,
+    `  may do at most ${allow}`,
+  ]);
 }
 
 function deviceJson({ name, key, sinceMs, allow }: Device): Record<string, unknown> {

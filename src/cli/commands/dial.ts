@@ -102,6 +102,7 @@ export async function dial(
       }),
     );
     context.phase = 'working';
+    context.isByKey = passphrase === undefined;
     context.detail(`logged in to ${name}; verifier ${connected.line.verifier}`);
     return connected;
   } catch (thrown) {

@@ -3,7 +3,7 @@ import { formatHost } from '../place.ts';
 import { escapeText } from '../terminal/escape.ts';
 import { type ReachOptions, remoteHost, withLine } from './dial.ts';
 
-/** What this passphrase may do there. */
+/** What this login may do there. */
 export async function may(context: CommandContext, text: string, options: ReachOptions): Promise<void> {
   const place = await remoteHost(context, text, options);
   context.doing = `cannot ask ${formatHost(place.host)}`;

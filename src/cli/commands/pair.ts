@@ -23,7 +23,14 @@ export async function pair(context: CommandContext, text: string, options: PairO
     const paired = await pairDevice(connected, { name, signal: context.signal });
     await install.pins.rememberPairing(place.host, place.port);
     await line.close();
-    await report(context, place, { ...paired, device: fingerprint(key), server: fingerprint(line.peer.key) });
+    // The entry may hold more than the server allows just now.
+    const allow = paired.allow.filter(permission => connected.allowed.includes(permission));
+    await report(context, place, {
+      name: paired.name,
+      allow,
+      device: fingerprint(key),
+      server: fingerprint(line.peer.key),
+    });
   } catch (thrown) {
     line.abort(new LineError('CANCELLED', 'the other side has given up'));
     hintAtWays(context, thrown, key);
@@ -54,5 +61,8 @@ function hintAtWays(context: CommandContext, thrown: unknown, key: Uint8Array): 
     context.hint = `start it with postern serve --pair, or run there: postern devices add '${publicKeyText(key)}'`;
   } else if (thrown.code === 'EXISTS') {
     context.hint = 'choose another --name, or take that machine out there: postern devices remove NAME';
+  } else if (thrown.code === 'INTERNAL') {
+    context.why = 'the server cannot change its list of machines now';
+    context.hint = 'its owner sees why in what postern serve tells there';
   }
 }

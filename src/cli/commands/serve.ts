@@ -49,6 +49,8 @@ export interface ServeOptions {
   readonly chatKeep?: string;
   readonly chatFiles?: string;
   readonly pair?: boolean;
+  /** `false` under `--no-devices`. */
+  readonly devices?: boolean;
 }
 
 /** Serves a folder until it is told to stop. */
@@ -61,7 +63,7 @@ export async function serve(context: CommandContext, directory: string, options:
   const passphrase = await choosePassphrase(context, options);
   const install = thisInstall();
   const log = new ServeLog(context);
-  const devices = await openDevices(context, log);
+  const devices = options.devices === false ? undefined : await openDevices(context, log);
   const folder = await openFolder(context, directory, allow);
   const commands = allow.includes('exec') ? await openCommands(directory, log) : undefined;
   const hasTerminals = allow.includes('shell') || allow.includes('exec');
@@ -78,7 +80,7 @@ export async function serve(context: CommandContext, directory: string, options:
     allow,
     install,
     agent: AGENT,
-    devices: { list: devices, isPairing: options.pair },
+    devices: devices && { list: devices, isPairing: options.pair },
     onLine: line => log.line(line),
     onPairing: asked => log.pairing(asked),
     onRejected: rejected => log.rejected(rejected),
@@ -98,6 +100,7 @@ export async function serve(context: CommandContext, directory: string, options:
       key: publicKeyText(hostKey),
       fingerprint: fingerprint(hostKey),
       allow,
+      devices: devices?.devices.length ?? 0,
     });
     // Shown to people only: where it was drawn here nobody else knows it, and JSON goes into logs.
     if (passphrase.generated) process.stderr.write(`passphrase: ${passphrase.text}\n`);
@@ -108,7 +111,7 @@ export async function serve(context: CommandContext, directory: string, options:
       passphrase,
       isPairing: options.pair === true,
     });
-    tellOfDevices(context, devices.devices.length);
+    tellOfDevices(context, devices?.devices.length ?? 0);
   }
   context.whenAsked(() => process.stderr.write(`serving ${server.connectionCount} connections\n`));
   await untilStopped(context.signal);
@@ -151,7 +154,7 @@ interface Announced {
 function tellOfDevices(context: CommandContext, count: number): void {
   if (count === 0) return;
   const machines = count === 1 ? '1 machine needs' : `${count} machines need`;
-  context.note(`${machines} no passphrase: postern devices`);
+  context.note(`${machines} no passphrase: see postern devices, or serve with --no-devices`);
 }
 
 /** What the files, and the machine behind them, are open to. */

@@ -81,8 +81,12 @@ export async function runInTerminal(
       resume: () => {},
     };
     try {
-      context.exitStatus = statusOf(await join(local, remote, redialling));
+      const end = await join(local, remote, redialling);
+      context.exitStatus = statusOf(end);
       local.leave();
+      // As a host does that stops; without a word it looks as if the shell had left by itself.
+      if ('signal' in end && end.signal === 'SIGHUP')
+        context.note('\nhung up there: the host has stopped, or ended it');
     } catch (thrown) {
       // The cursor is wherever the program there has left it, and what failed is told on a line of its own.
       local.leave();

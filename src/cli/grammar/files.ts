@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   carrying,
   collect,
@@ -21,6 +21,7 @@ export function addServe(program: Command, makeContext: MakeContext): void {
     .option('--listen <address>', 'ADDR:PORT or PORT, 0 for any free port (default: all addresses, 7678)')
     .option('--allow <list>', 'what may be done: read,write,delete,exec,shell,chat,time,agents', DEFAULT_ALLOW)
     .option('--pair', 'let whoever logs in pair: from then on that machine needs no passphrase')
+    .addOption(new Option('--no-devices', 'let nobody in by key, whoever is paired').conflicts('pair'))
     .option('--chat-keep <what>', 'how long chat is kept (30d, 12h), or how many messages of each room (default: 90d)')
     .option('--chat-files <size>', 'what files in rooms may take up together, 0 for no files (default: 256M)')
     .action(async (dir: string, options, ran) => {

@@ -35,7 +35,8 @@ export function translateSqlite<Result>(action: () => Result): Result {
   } catch (cause) {
     if (cause instanceof LineError) throw cause;
     const number = typeof cause === 'object' && cause !== null && 'errcode' in cause ? Number(cause.errcode) & 0xff : 0;
-    if (number === SQLITE_FULL) throw new LineError('NO_SPACE', 'no space left for the history', { cause });
+    if (number === SQLITE_FULL)
+      throw new LineError('NO_SPACE', 'the server has no room left for what is said in rooms', { cause });
     if (number === SQLITE_BUSY) throw new LineError('ACCESS', 'another server keeps this history', { cause });
     // What a program did wrong is its fault, and no disk's.
     if (number === 0 && codeOf(cause) !== 'ERR_SQLITE_ERROR') throw cause;

@@ -75,9 +75,16 @@ export class OutgoingFile {
         throw isUnsupported(thrown) ? new LineError('UNSUPPORTED', 'the server takes no files in rooms') : thrown;
       },
     );
-    if (failure !== undefined) throw failure;
+    if (failure !== undefined) throw this.#asNamed(failure);
     if (size === undefined) throw new LineError('PROTOCOL', 'the server does not say what became of the file');
     return { id: this.#id, name: this.#name, size };
+  }
+
+  /** Where the server keeps it is no name that anybody has given it. */
+  #asNamed({ code, message, cause }: LineError): LineError {
+    return new LineError(code, message.replace(`"${this.#id}/${this.#name}"`, `"${this.#name}" on the server`), {
+      cause,
+    });
   }
 
   /** Lets go of the file; may be called twice. */

@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Home, PASSPHRASE, run, startForTest, stop } from '../support/command.ts';
@@ -68,8 +68,10 @@ describe('postern pair', () => {
     await expect
       .poll(async () => (await served.run(['pair', '--json', served.url])).status, { timeout: 20_000, interval: 500 })
       .toBe(0);
+    // What both allow.
     const may = await served.run(['may', '--json', served.url], NO_PASSPHRASE);
     expect(JSON.parse(may.stdout).allowed).toEqual(['read']);
+    expect(JSON.parse((await served.run(['pair', '--json', served.url])).stdout).allowed).toEqual(['read']);
   });
 
   it('refuses a name that another machine has, and one that is none', async () => {
@@ -84,6 +86,17 @@ describe('postern pair', () => {
       expect(status).toBe(7);
       expect(stderr).not.toContain('\u001b');
     }
+  });
+
+  it('tells both what it is where the list cannot be changed', async () => {
+    const served = await paired();
+    await chmod(join(served.home.path, 'state/postern/authorized_keys'), 0o644);
+    const { status, stderr } = await served.run(['pair', '--name', 'other', served.url]);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/cannot change its list.*\nhint: its owner/),
+    });
+    await served.server.until('stderr', /"event":"fault"[^\n]*chmod 600/);
   });
 
   it('takes the passphrase, also where the machine is paired', async () => {
@@ -131,7 +144,12 @@ describe('a machine that is paired', () => {
     await run(served.home, ['devices', 'add', await keyOf(served), '--allow', 'write,read']);
     const may = await served.run(['may', '--json', served.url], NO_PASSPHRASE);
     expect(JSON.parse(may.stdout).allowed).toEqual(['read']);
-    expect((await served.run(['put', '-', `${served.url}/x`], NO_PASSPHRASE)).status).toBe(7);
+    const put = await served.run(['put', '-', `${served.url}/x`], NO_PASSPHRASE);
+    expect({ status: put.status, stderr: put.stderr }).toEqual({
+      status: 7,
+      stderr: expect.stringMatching(/^hint: .*pair again for it$/m),
+    });
+    expect((await served.run(['put', '-', `${served.url}/x`])).stderr).toMatch(/^hint: .*serve --allow grants it$/m);
   });
 
   it('is let in by the next server of this user too, whatever its passphrase, and though pairing is closed', async () => {
@@ -139,7 +157,7 @@ describe('a machine that is paired', () => {
     await stop(served.server);
     const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`];
     const next = startForTest(served.home, args, NO_PASSPHRASE);
-    await next.until('stdout', /"type":"ready"/);
+    await next.until('stdout', /"type":"ready".*"devices":1/);
     expect(await served.run(['may', served.url], NO_PASSPHRASE)).toMatchObject({ status: 0, stderr: '' });
   });
 
@@ -175,19 +193,56 @@ describe('a machine that is paired', () => {
   });
 
   it('that is taken out loses what it has open', async () => {
-    const served = await paired(['--pair', '--allow', 'exec,agents']);
+    const served = await paired(['--pair', '--allow', 'read,exec,shell,agents']);
     const { url } = served;
+    const big = join(served.share, 'big');
+    await writeFile(big, '');
+    await truncate(big, 64 * 1024 ** 3);
     const command = startForTest(served.client, ['exec', url, '--', 'sh', '-c', 'echo begun; sleep 60'], NO_PASSPHRASE);
     await command.until('stdout', /begun/);
     const agent = startForTest(served.client, ['agent', url, '--name', 'web'], NO_PASSPHRASE);
     await agent.until('stderr', /joined/);
+    const shell = new InTerminal(served.client, ['shell', url], NO_PASSPHRASE);
+    await served.server.until('stderr', /"event":"exec-start"[^\n]*"kind":"shell.open"/);
+    const getting = startForTest(served.client, ['get', `${url}/big`, '--json'], NO_PASSPHRASE);
+    await getting.until('stderr', /"bytes":[1-9]/);
     await run(served.home, ['devices', 'remove', 'laptop']);
     expect(await command.ended).toMatchObject({ status: 255 });
     expect(await agent.ended).toMatchObject({
       status: 4,
       stderr: expect.stringContaining('has taken this machine out'),
     });
-    await served.server.until('stderr', /"event":"exec-end"/);
+    expect(await shell.ended).toMatchObject({ status: 255 });
+    const { status, stdout, stderr } = await getting.ended;
+    expect({ status, failed: stdout.match(/"outcome":"failed"/g) }).toEqual({ status: 4, failed: null });
+    expect(stderr.match(/"code":"REVOKED"/g)).toHaveLength(1);
+    // Nor does anything go on there, as it does after a line that was lost.
+    await served.server.until('stderr', /"event":"exec-end"[^\n]*"kind":"exec.run"/);
+    await served.server.until('stderr', /"event":"exec-end"[^\n]*"kind":"shell.open"/);
+  });
+
+  it('is not let in by a server with --no-devices, which does not go with --pair', async () => {
+    const served = await paired();
+    await stop(served.server);
+    const args = ['serve', served.share, '--json', '--listen', `127.0.0.1:${served.ready.port}`, '--no-devices'];
+    const next = startForTest(served.home, args, WITH_PASSPHRASE);
+    await next.until('stdout', /"type":"ready".*"devices":0/);
+    const { status, stderr } = await served.run(['may', served.url], NO_PASSPHRASE);
+    expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('not let in there') });
+    expect((await served.run(['may', served.url])).status).toBe(0);
+    expect((await served.run(['pair', '--name', 'laptop', served.url])).status).toBe(7);
+    await stop(next);
+    const both = await run(served.home, [...args, '--pair']);
+    expect(both).toMatchObject({ status: 2, stderr: expect.stringContaining("'--no-devices' cannot be used with") });
+    // The list is as it was, for the next server.
+    expect(JSON.parse((await run(served.home, ['devices', '--json'])).stdout).devices).toHaveLength(1);
+  });
+
+  it('is told to who serves, with the way to keep it out', async () => {
+    const served = await paired();
+    await stop(served.server);
+    const next = startForTest(served.home, ['serve', served.share, '--listen', '127.0.0.1:0'], WITH_PASSPHRASE);
+    await next.until('stderr', /^1 machine needs no passphrase: see postern devices, or serve with --no-devices$/m);
   });
 
   it('R-A5: stops at a server with another key before its own is shown', async () => {
@@ -246,6 +301,19 @@ describe('postern devices', () => {
     expect((await run(at, ['devices', 'remove', device])).status).toBe(0);
     expect((await run(at, ['devices'])).stdout).toBe('');
     expect((await run(at, ['devices', 'remove', 'other'])).status).toBe(6);
+  });
+
+  it.skipIf(process.platform === 'win32')('lists in columns where they fit, and else below each other', async () => {
+    const at = await home();
+    await run(at, ['devices', 'add', KEY, '--name', '机器', '--allow', 'read']);
+    for (const [columns, shown] of [
+      [80, /^NAME {2}FINGERPRINT {23}SINCE {13}MAY DO AT MOST\n机器 {2}[a-z2-7]{32} {2}\S+ \S+ {2}read$/m],
+      [40, /^机器\n {2}[a-z2-7]{32}\n {2}since \S+ \S+\n {2}may do at most read$/m],
+    ] as const) {
+      const terminal = new InTerminal(at, ['devices'], { columns });
+      expect(await terminal.ended).toMatchObject({ status: 0 });
+      expect(terminal.screen()).toMatch(shown);
+    }
   });
 
   it('takes out by fingerprint first, so that no name can stand for another machine', async () => {

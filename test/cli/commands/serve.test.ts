@@ -38,7 +38,7 @@ describe('serve says that it is ready', () => {
     expect(passphrase!.split('-')).toHaveLength(4);
     expect(ended.stdout).not.toContain(passphrase);
     // No word by word: `add` and `port` are words of the list too.
-    const names = ['type', 'address', 'port', 'key', 'fingerprint', 'allow'];
+    const names = ['type', 'address', 'port', 'key', 'fingerprint', 'allow', 'devices'];
     expect(Object.keys(JSON.parse(lines[0]!) as object)).toEqual(names);
   });
 

@@ -54,6 +54,10 @@ describe('postern shell', () => {
     const terminal = await openShell(served);
     terminal.type('kill -KILL $$\r');
     expect(await terminal.ended).toMatchObject({ status: 137 });
+    const hungUp = await openShell(served);
+    hungUp.type('kill -HUP $$\r');
+    expect(await hungUp.ended).toMatchObject({ status: 129 });
+    expect(hungUp.screen()).toMatch(/\nhung up there: the host has stopped, or ended it$/);
   });
 
   it('that ignores HUP ends with a host that stops', async () => {

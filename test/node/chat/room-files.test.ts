@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LineError } from '../../../src/errors.ts';
@@ -329,6 +329,14 @@ describe('R-F4 what a hostile server says of a file', () => {
     await expect(fetch(member, { ...file, size: 6 })).rejects.toEqual(failing('CHANGED'));
     expect(filesBelow(own('got'))).toEqual([]);
   });
+});
+
+test('a file that the server cannot keep is told by its name, and not by where the server keeps it', async () => {
+  const { own, at, dial } = await share();
+  const member = await dial();
+  writeFileSync(own('f'), 'x');
+  rmSync(at(), { recursive: true });
+  await expect(put(member, 'f')).rejects.toThrow(/^"f" on the server: /);
 });
 
 describe('R-A12 the room for files', () => {

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { LineError } from '../../../src/errors.ts';
+import { MemoryHistory } from '../../../src/services/chat/memory-history.ts';
 import { listRooms } from '../../../src/services/chat/reading.ts';
 import { code } from '../files/served.ts';
 import { ChatScene, makeRoom, NOW_MS, type SceneOptions } from './scene.ts';
@@ -43,6 +45,23 @@ describe('a room', () => {
       },
     });
     expect(bert.messages[1]!.kind).toBe('action');
+  });
+
+  it('tells its owner once that the disk takes nothing more, and anew after it has', async () => {
+    const faults: unknown[] = [];
+    const history = new MemoryHistory();
+    const store = history.append.bind(history);
+    const full = new LineError('NO_SPACE', 'no room');
+    const scene = await open({ history, onFault: thrown => faults.push(thrown) });
+    const { room } = await scene.person('anna');
+    for (const count of [1, 2]) {
+      history.append = () => Promise.reject(full);
+      await expect(room.send('lost')).rejects.toMatchObject(full);
+      await expect(room.send('lost')).rejects.toMatchObject(full);
+      expect(faults).toEqual(Array(count).fill(full));
+      history.append = store;
+      await room.send('kept');
+    }
   });
 
   it('keeps rooms apart, by names in one form', async () => {

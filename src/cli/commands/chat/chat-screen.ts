@@ -277,7 +277,11 @@ export class ChatScreen implements Talk {
   #entered(text: string): void {
     const entry = parseEntry(text);
     if (entry.type === 'quit') this.quit();
-    else if (entry.type !== 'nothing') this.#run(entry).catch(thrown => this.#showFailure(thrown));
+    else if (entry.type !== 'nothing') {
+      // Of a command it is plain what failed; what was said is off the line already.
+      const what = entry.type === 'say' ? 'not said: ' : '';
+      this.#run(entry).catch(thrown => this.#showFailure(thrown, what));
+    }
   }
 
   /** What is said counts as unsent until the server has it. */
@@ -320,9 +324,9 @@ export class ChatScreen implements Talk {
     this.#screen.update();
   }
 
-  #showFailure(thrown: unknown): void {
+  #showFailure(thrown: unknown, what = ''): void {
     if (!(thrown instanceof LineError)) this.#end?.reject(thrown);
-    else if (thrown.code !== 'CANCELLED') this.show(this.lines.failure(explainError(thrown)));
+    else if (thrown.code !== 'CANCELLED') this.show(this.lines.failure(`${what}${explainError(thrown)}`));
   }
 
   #countUnsent(by: number): void {

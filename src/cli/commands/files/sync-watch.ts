@@ -62,7 +62,7 @@ export class SyncRounds implements RedialReport {
       report.tellHeld();
       const lost = report.takeLost();
       if (lost !== undefined) throw lost;
-      report.close();
+      report.complete();
       await this.#tellRound(summary);
       this.#done += 1;
       return summary;

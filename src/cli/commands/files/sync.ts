@@ -21,7 +21,7 @@ import {
 import type { CommandContext } from '../../context.ts';
 import { formatPlace, parsePlace, type RemotePlace } from '../../place.ts';
 import { escapeJson, escapeText } from '../../terminal/escape.ts';
-import { formatCount } from '../../terminal/format.ts';
+import { formatCount, formatSize } from '../../terminal/format.ts';
 import { confirm, type PromptOptions, requirePerson } from '../../terminal/prompt.ts';
 import { type Reached, requirePermission } from '../dial.ts';
 import { checkWatchOptions, type RoundsSource, type Sync, SyncRounds } from './sync-watch.ts';
@@ -279,8 +279,9 @@ async function showPlan(
   report.tellHeld();
   if (lines.length > 0) await context.print(lines.join('\n'));
   if (context.options.json) await context.printJson({ type: 'summary', dry_run: true, ...summary });
-  const { received, removed } = summary;
-  context.note(`postern: would transfer ${received} (${summary.bytes} bytes) and remove ${removed}`);
+  const { received, bytes, removed } = summary;
+  const files = received === 1 ? '1 file' : `${formatCount(received)} files`;
+  context.note(`would transfer ${files}, ${formatSize(bytes)}, and remove ${formatCount(removed)}`);
 }
 
 /** Patterns of the file first, so that those of the command line can take them back. */

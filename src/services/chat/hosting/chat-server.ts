@@ -60,6 +60,8 @@ export class ChatServer implements House {
   #head: number;
   #trimTimer: Timer | undefined;
   #isClosed = false;
+  /** What the owner has been told of, until something can be stored again. */
+  #isStuck = false;
 
   private constructor(history: ChatHistory, head: number, options: ChatServerOptions) {
     this.#history = history;
@@ -172,6 +174,7 @@ export class ChatServer implements House {
     return settle =>
       this.#commits.submit(unstored, outcome => {
         settle(outcome);
+        this.#noteStored(outcome instanceof LineError ? outcome : undefined);
         if (outcome instanceof LineError || outcome.isRepeated) return;
         this.#show({ ...unstored, to: to?.name, id: outcome.id, timeMs: outcome.timeMs }, member, to);
       });
@@ -292,8 +295,16 @@ export class ChatServer implements House {
       await this.#history.claimName(name, device, key => this.#namesInUse.has(key));
     } catch (thrown) {
       this.#release(name);
+      if (thrown instanceof LineError) this.#noteStored(thrown);
       throw thrown;
     }
+  }
+
+  /** A disk that takes nothing more is the owner's to mend: told once, and not again for every message. */
+  #noteStored(error: LineError | undefined): void {
+    const isStuck = error !== undefined && DISK_FAULTS.has(error.code);
+    if (isStuck && !this.#isStuck) this.#options.onFault?.(error);
+    if (isStuck || error === undefined) this.#isStuck = isStuck;
   }
 
   #release({ key }: ChatName): void {
@@ -349,7 +360,7 @@ export interface ChatServerOptions {
   readonly flood?: FloodLimits | undefined;
   /** Whether this file may be said to a room: throws where not. Without it no files are taken. */
   readonly checkFile?: ((file: ChatFile) => Promise<void>) | undefined;
-  /** Hears of what nobody asked for and still failed. Must not throw. */
+  /** Hears of what nobody asked for and still failed, and once of a disk that takes nothing more. Must not throw. */
   readonly onFault?: ((thrown: unknown) => void) | undefined;
 }
 
@@ -365,6 +376,7 @@ function* take<Value>(values: Iterable<Value>, count: number): Generator<Value> 
   }
 }
 
+const DISK_FAULTS: ReadonlySet<string> = new Set(['NO_SPACE', 'ACCESS']);
 const TRIMMED_AT_ONCE = 100;
 const TRIM_PAUSE_MS = 20;
 const TRIM_EVERY_MS = 600_000;

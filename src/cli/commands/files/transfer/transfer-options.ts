@@ -50,6 +50,7 @@ export const LINE_IS_OVER: ReadonlySet<string> = new Set([
   'CLOSED',
   'CANCELLED',
   'INTEGRITY',
+  'REVOKED',
   'SHUTDOWN',
   'TIMEOUT',
   'PROTOCOL',

@@ -218,14 +218,19 @@ export class TransferReport {
    */
   async finish(more: Readonly<Record<string, number>> = {}): Promise<void> {
     const { received, identical, skipped, failed, bytes } = this.#counts;
-    if (failed === 0) this.#progress?.finish();
-    this.close();
+    this.complete();
     if (this.#context.options.json) {
       const kept = this.#kept;
       await this.#context.printJson({ type: 'summary', received, identical, skipped, failed, bytes, kept, ...more });
     }
     if (this.#heldLine !== undefined) throw this.#firstFailure!;
     this.#context.note(failed > 0 ? `postern: ${failed} of ${failed + this.succeeded} failed` : this.#outcome());
+  }
+
+  /** Nothing more comes: the display says so, unless something is missing, and goes. */
+  complete(): void {
+    if (this.failures === 0) this.#progress?.finish();
+    this.close();
   }
 
   /** Tells the failure that waits, where it is not the whole outcome. */
@@ -340,8 +345,8 @@ class Told {
   }
 }
 
-/** As a single file meets the loss of the line. */
-const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT']);
+/** As a single file meets the loss of the line, or its end because this machine is not let in any more. */
+const LOST_UNDER_WAY: ReadonlySet<string> = new Set(['TRUNCATED', 'SHUTDOWN', 'TIMEOUT', 'REVOKED']);
 const MAX_ACTIVE = 1000;
 const LARGE_BYTES = 64_000_000;
 /** From here on memory is worth more than time. */
