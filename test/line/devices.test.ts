@@ -12,7 +12,7 @@ import { deviceFor } from '../support/devices.ts';
 import { BY_KEY, OTHER_PRS } from '../support/endpoints.ts';
 import { loginOptions } from '../support/lines.ts';
 import { settled } from '../support/session-ends.ts';
-import { freshOptions, Wire } from '../support/wire.ts';
+import { answerTo, freshOptions, Wire } from '../support/wire.ts';
 import { answers, control, Scene } from './device-scene.ts';
 
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -206,12 +206,7 @@ describe('R-A11: logins by key and by passphrase', () => {
   async function attempt(at: Scene, source: string, options: Parameters<typeof Wire.login>[2]): Promise<number> {
     const wire = await Wire.login(at.listener, source, options).catch(() => undefined);
     if (wire === undefined) return 2;
-    at.clock.advance(700);
-    await settled(1);
-    const [unit] = wire.units();
-    wire.transport.destroy();
-    await settled(1);
-    return unit![0] === 0x17 ? 0 : unit![4]!;
+    return answerTo(wire, at.clock);
   }
   const unknown = { ...BY_KEY };
 

@@ -9,7 +9,7 @@ import { memoryPair } from '../../src/transports/memory.ts';
 import { OTHER_PRS } from '../support/endpoints.ts';
 import { loginOptions, makeListener, PASSPHRASE, prsOf } from '../support/lines.ts';
 import { settled } from '../support/session-ends.ts';
-import { freshOptions, Wire } from '../support/wire.ts';
+import { answerTo, freshOptions, Wire } from '../support/wire.ts';
 
 interface Scene {
   readonly listener: Listener;
@@ -211,13 +211,7 @@ describe('HELLOs', () => {
 
 describe('wrong guesses', () => {
   async function guess(at: Scene, source: string, options: Parameters<typeof Wire.login>[2] = WRONG): Promise<number> {
-    const wire = await Wire.login(at.listener, source, options);
-    at.clock.advance(700);
-    await settled(1);
-    const [unit] = wire.units();
-    wire.transport.destroy();
-    await settled(1);
-    return unit![0] === 0x17 ? 0 : unit![4]!;
+    return answerTo(await Wire.login(at.listener, source, options), at.clock);
   }
 
   it('are 10 of one source, then BUSY also for the right passphrase; others are still let in', async () => {

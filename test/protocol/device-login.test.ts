@@ -11,6 +11,7 @@ import { deviceFor } from '../support/devices.ts';
 import {
   BY_KEY,
   exchange,
+  exchangeAs,
   initiatorOptions,
   KEYS,
   type LoginChanges,
@@ -18,7 +19,6 @@ import {
   openPair,
   Recorded,
   responderOptions,
-  unitOf,
 } from '../support/endpoints.ts';
 
 const REJECT_AUTH = Uint8Array.of(5, 0, 0, 3, 3, 0, 0);
@@ -114,8 +114,8 @@ describe('a login by key', () => {
 describe('the known answers of a login by key', () => {
   const path = new URL('../vectors/line1-draft/device-stream.json', import.meta.url);
   const vector = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string> & {
-    inputs: Record<string, string>;
-  };
+    readonly [message in 'HELLO' | 'REPLY' | 'FINISH']: string;
+  } & { inputs: Record<string, string> };
   const keyPair = (name: string) => nodeCrypto.importKeyPair(fromHex(vector.inputs[name]!));
 
   it('are ours, message by message and key by key', () => {
@@ -137,16 +137,8 @@ describe('the known answers of a login by key', () => {
         ...letsIn(deviceFor(staticKey.publicKey)),
       }),
     );
-    const hello = initiator.hello();
-    expect(toHex(hello)).toBe(vector['HELLO']);
-    const reply = responder.receive(unitOf(hello));
-    if (reply.type !== 'send') throw reply;
-    expect(toHex(reply.message)).toBe(vector['REPLY']);
-    const sent = initiator.receive(unitOf(reply.message));
-    expect(toHex(sent.finish)).toBe(vector['FINISH']);
-    const result = responder.receive(unitOf(sent.finish));
-    if (result.type !== 'session') throw result;
-    for (const { clientToServer, serverToClient, sessionId, exporter } of [sent.secrets, result.secrets]) {
+    const { sent, session } = exchangeAs(vector, initiator, responder);
+    for (const { clientToServer, serverToClient, sessionId, exporter } of [sent.secrets, session.secrets]) {
       expect(toHex(clientToServer)).toBe(vector['c2s_traffic']);
       expect(toHex(serverToClient)).toBe(vector['s2c_traffic']);
       expect(toHex(sessionId)).toBe(vector['session_id']);

@@ -12,9 +12,9 @@ import { RecordKeys } from '../../src/protocol/records/record-keys.ts';
 import { openRecord, sealRecord } from '../../src/protocol/records/seal.ts';
 import { UnitReader } from '../../src/protocol/records/unit-reader.ts';
 import { fromHex, joined, seeded, toHex } from '../support/bytes.ts';
-import { initiatorOptions, OPEN_GATE, Recorded, responderOptions, unitOf } from '../support/endpoints.ts';
+import { exchangeAs, initiatorOptions, OPEN_GATE, Recorded, responderOptions, unitOf } from '../support/endpoints.ts';
 
-interface Vector {
+interface Vector extends Record<'HELLO' | 'REPLY' | 'FINISH', string & { readonly [name: string]: string }> {
   readonly [name: string]: string & { readonly [name: string]: string };
 }
 const path = new URL('../vectors/line1-draft/passphrase-stream.json', import.meta.url);
@@ -42,18 +42,10 @@ const server = responderOptions({
 function handshakes(): { client: SessionSecrets; server: SessionSecrets } {
   const initiator = new InitiatorHandshake(nodeCrypto, client);
   const responder = new ResponderHandshake(nodeCrypto, server);
-  const hello = initiator.hello();
-  expect(toHex(hello)).toBe(vector['HELLO']);
-  const reply = responder.receive(unitOf(hello));
-  if (reply.type !== 'send') throw reply;
-  expect(toHex(reply.message)).toBe(vector['REPLY']);
-  const sent = initiator.receive(unitOf(reply.message));
-  expect(toHex(sent.finish)).toBe(vector['FINISH']);
-  const result = responder.receive(unitOf(sent.finish));
-  if (result.type !== 'session') throw result;
-  expect(result.clientKey).toEqual(client.staticKey.publicKey);
+  const { sent, session } = exchangeAs(vector, initiator, responder);
+  expect(session.clientKey).toEqual(client.staticKey.publicKey);
   expect(sent.serverKey).toEqual(server.staticKey.publicKey);
-  return { client: sent.secrets, server: result.secrets };
+  return { client: sent.secrets, server: session.secrets };
 }
 
 /** The provider, with every key that a cipher was made of written down. */

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { LineError } from '../../src/errors.ts';
 import { nodeCrypto } from '../../src/node/crypto.ts';
 import type { JsonObject } from '../../src/protocol/bytes/json.ts';
@@ -13,7 +14,7 @@ import { type LoginGate, ResponderHandshake, type ResponderOptions } from '../..
 import { RecordKeys } from '../../src/protocol/records/record-keys.ts';
 import { openRecord, sealRecord } from '../../src/protocol/records/seal.ts';
 import type { Unit } from '../../src/protocol/records/unit-reader.ts';
-import { joined } from './bytes.ts';
+import { joined, toHex } from './bytes.ts';
 
 /** Two endpoints without a transport: what one gives out is handed to the other by the test, changed or not. */
 
@@ -273,4 +274,22 @@ export class HostilePeer {
 /** A whole handshake message or record as the reader cuts it. */
 export function unitOf(bytes: Uint8Array): Unit {
   return { type: bytes[0]!, header: bytes.subarray(0, 4), body: bytes.subarray(4) };
+}
+
+/** A login by the two of them, each message compared with that of the vector. */
+export function exchangeAs(
+  vector: Readonly<Record<'HELLO' | 'REPLY' | 'FINISH', string>>,
+  initiator: InitiatorHandshake,
+  responder: ResponderHandshake,
+) {
+  const hello = initiator.hello();
+  expect(toHex(hello)).toBe(vector.HELLO);
+  const reply = responder.receive(unitOf(hello));
+  if (reply.type !== 'send') throw reply;
+  expect(toHex(reply.message)).toBe(vector.REPLY);
+  const sent = initiator.receive(unitOf(reply.message));
+  expect(toHex(sent.finish)).toBe(vector.FINISH);
+  const session = responder.receive(unitOf(sent.finish));
+  if (session.type !== 'session') throw session;
+  return { sent, session };
 }

@@ -4,6 +4,7 @@ import type { Frame } from '../../src/protocol/channels/frame.ts';
 import { InitiatorHandshake, type InitiatorOptions } from '../../src/protocol/handshake/initiator.ts';
 import { RecordKeys } from '../../src/protocol/records/record-keys.ts';
 import { openRecord, sealRecord } from '../../src/protocol/records/seal.ts';
+import type { ManualClock } from '../../src/testing/manual-clock.ts';
 import { type MemoryTransport, memoryPair } from '../../src/transports/memory.ts';
 import type { TransportSink } from '../../src/transports/transport.ts';
 import { joined } from './bytes.ts';
@@ -109,4 +110,14 @@ export async function freshOptions(options: LoginChanges = {}): Promise<Initiato
     staticKey: nodeCrypto.generateKeyPair(),
     ...options,
   });
+}
+
+/** What a login came to, once the longest delay is over: the code of the REJECT, 0 for a session. */
+export async function answerTo(wire: Wire, clock: ManualClock): Promise<number> {
+  clock.advance(700);
+  await settled(1);
+  const [unit] = wire.units();
+  wire.transport.destroy();
+  await settled(1);
+  return unit![0] === 0x17 ? 0 : unit![4]!;
 }
