@@ -100,6 +100,8 @@ function expectArrivalsBeforeTheLast(stderr: string, all: number): void {
     .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line) as { type: string; items?: number; total_items?: number })
     .filter(({ type, items = 0 }) => type === 'status' && items > 0 && items < all - AHEAD_AT_MOST);
+  // So many take half a minute, of which something is told each second.
+  if (all >= 1_000_000) expect(middle).not.toEqual([]);
   expect(middle.filter(({ total_items: total = 0 }) => total >= all)).toEqual([]);
 }
 
